@@ -1,0 +1,110 @@
+"""A notification: what was submitted, and the state delivery has brought it to."""
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
+
+
+class Notification(BaseModel):
+    """One message to one recipient over one channel, as accepted. It never changes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID
+    tenant: str
+    channel: Channel
+    recipient: str
+    subject: str | None = None
+    body: str
+    html: str | None = None
+    metadata: dict[str, Any] | None = None
+    tags: list[str] = []
+    priority: Priority = Priority.NORMAL
+    guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
+    provider: str | None = None
+    """The provider the caller pinned, or None for the channel's route."""
+    send_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    created_at: AwareDatetime
+
+
+class DeliveryError(BaseModel):
+    """Why an attempt or a notification failed, in words safe to show to its owner."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class Attempt(BaseModel):
+    """One call of one provider, numbered 1, 2, 3 … without gaps. `outcome` is None while it runs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    provider: str
+    outcome: Outcome | None = None
+    error: DeliveryError | None = None
+    provider_reference: str | None = None
+    retry_after: float | None = None
+    """Seconds the provider asked us to wait after `finished_at`."""
+    started_at: AwareDatetime
+    finished_at: AwareDatetime | None = None
+
+
+class DeliveryState(BaseModel):
+    """The half of a notification that changes. The workflow owns it; `revision` orders its versions.
+
+    Every store keeps the version with the highest revision, so a late write changes nothing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status = Status.PENDING
+    revision: int = 0
+    attempt_count: int = 0
+    provider: str | None = None
+    provider_reference: str | None = None
+    error: DeliveryError | None = None
+    next_attempt_at: AwareDatetime | None = None
+    sent_at: AwareDatetime | None = None
+    delivered_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
+
+    @classmethod
+    def initial(cls, notification: Notification) -> Self:
+        """The state a notification is accepted with: `scheduled` if it waits for `send_at`."""
+        waits = notification.send_at is not None and notification.send_at > notification.created_at
+        return cls(
+            status=Status.SCHEDULED if waits else Status.PENDING,
+            next_attempt_at=notification.send_at if waits else None,
+            updated_at=notification.created_at,
+        )
+
+    def moved(self, status: Status, at: datetime, **changes: Any) -> Self:
+        """The next version: a new status and a new revision. `next_attempt_at` is unset unless given."""
+        changes.setdefault("next_attempt_at", None)
+        return self.model_copy(
+            update={"status": status, "revision": self.revision + 1, "updated_at": at, **changes}
+        )
+
+    def sending(self, number: int, provider: str, at: datetime) -> Self:
+        """The state while attempt `number` is under way."""
+        return self.moved(Status.SENDING, at, attempt_count=number, provider=provider)
+
+    def accepted(self, attempt: Attempt) -> Self:
+        """The state after a provider accepted the message. `sent_at` is set once."""
+        at = attempt.finished_at or attempt.started_at
+        return self.moved(
+            Status.SENT,
+            at,
+            error=None,
+            provider=attempt.provider,
+            provider_reference=attempt.provider_reference,
+            sent_at=self.sent_at or at,
+        )

@@ -1,0 +1,10 @@
+"""Which providers serve which channel, and in what order unless a setting says otherwise."""
+
+from tidings.domain.vocabulary import Channel
+
+PROVIDERS: dict[Channel, tuple[str, ...]] = {
+    Channel.EMAIL: ("smtp",),
+    Channel.SMS: ("sandbox",),
+    Channel.PUSH: ("sandbox",),
+    Channel.WEBHOOK: ("webhook",),
+}

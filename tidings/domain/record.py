@@ -1,0 +1,44 @@
+"""Notifications as the database gives them back, one or a page of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.vocabulary import Channel, Status
+
+
+class NotificationRecord(BaseModel):
+    """A notification with its state, and with its attempts where they were asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    notification: Notification
+    state: DeliveryState
+    attempts: list[Attempt] = []
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFilter:
+    """Which notifications a list holds. None means any; times: created at or after, created before."""
+
+    status: Status | None = None
+    channel: Channel | None = None
+    recipient: str | None = None
+    tag: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, newest first. `total` is None where it was not counted (paging by `after`).
+
+    `next_after` is the id to go on after, or None on the last page.
+    """
+
+    records: list[NotificationRecord]
+    total: int | None
+    next_after: UUID | None

@@ -1,0 +1,80 @@
+"""Every error Tidings raises on purpose.
+
+TidingsError
+├── InvalidSubmission        the caller's input cannot become a notification; names the field
+├── SetupError               this installation cannot run as it stands; one line says what to do
+├── NotFound                 no such notification for this tenant
+├── StorageUnavailable       Postgres cannot be reached; the same call may work later
+├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
+└── SendFailure              a provider did not accept a message
+    ├── TransientFailure     a passing cause: try again, not before `retry_after`
+    ├── PermanentFailure     refused for good: trying again cannot help
+    │   └── ProviderMisconfigured   our own credentials or set-up are wrong, not the message
+    └── UnknownOutcome       the message may or may not have gone out
+
+Errors are translated once, at the edge where they enter; nobody branches on the text of a message.
+"""
+
+from datetime import timedelta
+
+
+class TidingsError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InvalidSubmission(TidingsError):
+    """Input that cannot become a notification. `pointer` is a JSON pointer (RFC 6901) to the field."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(f"{pointer}: {detail}")
+        self.pointer = pointer
+        self.detail = detail
+
+
+class SetupError(TidingsError):
+    """The installation cannot run as it stands. The message is one line and names the remedy."""
+
+
+class NotFound(TidingsError):
+    """No such thing for this tenant."""
+
+
+class StorageUnavailable(TidingsError):
+    """Postgres cannot be reached or cannot serve now."""
+
+
+class OrchestratorUnavailable(TidingsError):
+    """Temporal cannot be reached or cannot serve now."""
+
+
+class SendFailure(TidingsError):
+    """A provider did not accept a message.
+
+    `code` is a short stable word or the provider's own code (`smtp_550`, `http_410`);
+    `message` is safe to show to the caller: it holds no secret.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class TransientFailure(SendFailure):
+    """A passing cause. `retry_after` is the least wait the provider asked for, if it did."""
+
+    def __init__(self, code: str, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+
+class PermanentFailure(SendFailure):
+    """Refused for good: another attempt with the same message cannot succeed."""
+
+
+class ProviderMisconfigured(PermanentFailure):
+    """Our own credentials or set-up were refused: no fault of the recipient; tell the operator."""
+
+
+class UnknownOutcome(SendFailure):
+    """The request had gone out when the line broke: the message may or may not have been accepted."""

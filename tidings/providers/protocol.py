@@ -1,0 +1,61 @@
+"""What a provider is: it sends one message once, and says in typed errors why it could not.
+
+A provider knows neither Temporal nor the database, and never retries.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from tidings.domain.vocabulary import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message as a provider sees it. The same for every attempt, `number` apart."""
+
+    notification_id: UUID
+    channel: Channel
+    recipient: str
+    body: str
+    created_at: datetime
+    subject: str | None = None
+    html: str | None = None
+    metadata: dict[str, Any] | None = None
+    tags: list[str] = field(default_factory=list)
+    number: int = 1
+
+    @property
+    def key(self) -> str:
+        """The deduplication key to give to the provider: the same over all attempts."""
+        return str(self.notification_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A provider took the message. `reference` is the provider's own id for it, if it gave one."""
+
+    reference: str | None = None
+
+
+class Provider(Protocol):
+    """An adapter that speaks one vendor's or protocol's API."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name in routes, attempts and metrics."""
+        ...
+
+    async def send(self, message: OutgoingMessage) -> Acceptance:
+        """Hand the message over, once.
+
+        Raises TransientFailure, PermanentFailure, ProviderMisconfigured or UnknownOutcome (tidings.errors).
+        A cancellation (the attempt's time is up) may come at any await; `UnknownOutcome` is the
+        caller's reading of it.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        ...

@@ -1,0 +1,163 @@
+"""Settings: environment variables `TIDINGS_…` and `.env`, checked once at the start of a process.
+
+The Temporal connection is not here: it comes from the same profile as the `temporal` CLI's
+(`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …), see `tidings.temporal.client`.
+"""
+
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Any, Self
+
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.vocabulary import Channel
+from tidings.errors import SetupError
+
+_CONFIG = SettingsConfigDict(env_prefix="TIDINGS_", env_file=".env", extra="ignore", frozen=True)
+
+
+class _Settings(BaseSettings):
+    model_config = _CONFIG
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read the settings. Raises SetupError with one line that names each bad variable."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"TIDINGS_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise SetupError(f"Bad settings: {faults}. See .env.example.") from None
+
+
+class LogFormat(StrEnum):
+    """`console` for people, `json` for collectors, `auto`: console on a terminal, JSON elsewhere."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogSettings(_Settings):
+    """How every process logs."""
+
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_format: LogFormat = LogFormat.AUTO
+
+
+class DatabaseSettings(_Settings):
+    """Postgres and its connection pool. Times in seconds."""
+
+    database_url: PostgresDsn = PostgresDsn("postgresql://tidings@127.0.0.1:5432/tidings")
+    database_pool_size: int = Field(default=10, ge=1, le=500)
+    database_pool_overflow: int = Field(default=10, ge=0, le=500)
+    database_pool_timeout: float = Field(default=5, gt=0)
+    """How long a caller waits for a connection from a full pool."""
+    database_pool_recycle: float = Field(default=1800, gt=0)
+    """Connections older than this are replaced."""
+    database_connect_timeout: float = Field(default=5, gt=0)
+    database_command_timeout: float = Field(default=15, gt=0)
+
+
+class ApiSettings(_Settings):
+    """The HTTP front. Times in seconds, sizes in bytes."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    temporal_ui_url: str = "http://127.0.0.1:8233"
+    """Where people open the Temporal Web UI: the base of each notification's workflow link."""
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    key_cache_seconds: float = Field(default=5, ge=0)
+    """How long a known API key is trusted before Postgres is asked again."""
+    key_outage_seconds: float = Field(default=86_400, ge=0)
+    """How long a known API key is still trusted while Postgres cannot be asked."""
+    start_timeout: float = Field(default=5, gt=0)
+    """How long a submission waits for Temporal before it answers 503."""
+    cancel_wait: float = Field(default=5, ge=0)
+    """How long a cancel waits for the attempt under way before it answers 202."""
+
+
+class SmtpTls(StrEnum):
+    """`none`; `starttls` (required, RFC 3207); `implicit` (RFC 8314); `auto`: STARTTLS if offered."""
+
+    NONE = "none"
+    AUTO = "auto"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+class ProviderSettings(_Settings):
+    """The providers' addresses and credentials. Times in seconds."""
+
+    provider_connect_timeout: float = Field(default=10, gt=0)
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(default=1025, ge=1, le=65535)
+    smtp_tls: SmtpTls = SmtpTls.AUTO
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str = "Tidings <notifications@tidings.invalid>"
+    smtp_verify_certificates: bool = True
+    webhook_secret: SecretStr | None = None
+    """`whsec_` and 24 to 64 bytes in base64 (Standard Webhooks 1.0); several, separated by spaces, to rotate."""
+    webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
+    """Networks that are not public but may be called all the same, as CIDR, separated by commas."""
+    sandbox_url: str = "http://127.0.0.1:8025"
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+
+class DeliverySettings(_Settings):
+    """How the worker delivers. Times in seconds."""
+
+    retry_email: RetrySchedule = RetrySchedule(attempts=8, first=5, factor=4, cap=36_000)
+    retry_sms: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
+    retry_push: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
+    retry_webhook: RetrySchedule = RetrySchedule(attempts=8, first=5, factor=4, cap=36_000)
+    retry_window: float = Field(default=7 * 86_400, ge=0, le=31 * 86_400)
+    attempt_timeout: float = Field(default=30, gt=0, le=600)
+
+    def retry_schedule(self, channel: Channel) -> RetrySchedule:
+        """The schedule of a channel's automatic attempts."""
+        schedules = {
+            Channel.EMAIL: self.retry_email,
+            Channel.SMS: self.retry_sms,
+            Channel.PUSH: self.retry_push,
+            Channel.WEBHOOK: self.retry_webhook,
+        }
+        return schedules[channel]
+
+
+class WorkerSettings(_Settings):
+    """The worker process. Times in seconds."""
+
+    worker_sends_per_channel: int = Field(default=100, ge=1, le=10_000)
+    """How many sends of one channel may run at once in one process."""
+    worker_workflow_tasks: int = Field(default=100, ge=2, le=10_000)
+    worker_shutdown_timeout: float = Field(default=20, ge=0)
+    """How long running sends may go on after SIGTERM."""
+
+
+class SandboxSettings(_Settings):
+    """The sandbox process."""
+
+    sandbox_host: str = "127.0.0.1"
+    sandbox_port: int = Field(default=8025, ge=1, le=65535)
+    sandbox_smtp_port: int = Field(default=1025, ge=1, le=65535)
+    sandbox_keep: int = Field(default=1_000, ge=1, le=100_000)
+    """How many messages the inbox keeps; the oldest go first."""
+
+
+class ClientSettings(_Settings):
+    """Where the command line finds the API."""
+
+    url: str = "http://127.0.0.1:8000"
+    api_key: SecretStr | None = None

@@ -1,0 +1,25 @@
+"""The connection to Temporal, from the same profile as the `temporal` CLI's."""
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+from tidings.errors import SetupError
+
+
+async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
+    """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile.
+
+    `lazy` puts the connection off to the first call, for a process that must start without Temporal.
+    Raises SetupError if the profile cannot be read, and RuntimeError if the server cannot be reached.
+    """
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except Exception as error:  # the SDK raises bare errors of its Rust core here
+        raise SetupError(
+            f"The Temporal profile cannot be read: {error}. Check TEMPORAL_… and the file."
+        ) from error
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(
+        **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
+    )
