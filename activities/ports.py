@@ -1,30 +1,17 @@
 """What the activities need from the outside, so that the worker can wire it in."""
 
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
-
-
-@dataclass(frozen=True, slots=True)
-class BegunAttempt:
-    """The answer to "may I call the provider?".
-
-    `notification` is what to send. `earlier` is set if a previous run of the same attempt had begun it:
-    with its outcome if that run also finished, without if it died in between.
-    `recorded` says that the state following from `earlier` is in the database as well.
-    """
-
-    notification: Notification
-    earlier: Attempt | None = None
-    recorded: bool = False
+from tidings.domain.record import BegunAttempt
 
 
 class DeliveryLog(Protocol):
     """The record of deliveries. Every call can be made any number of times.
 
-    All raise StorageUnavailable while the database cannot be reached.
+    All raise StorageUnavailable while the database cannot be reached; `begin` and `record` raise NotFound
+    for a notification that was never persisted.
     """
 
     async def persist(self, notification: Notification, state: DeliveryState) -> None:

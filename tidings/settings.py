@@ -102,7 +102,7 @@ class ProviderSettings(_Settings):
     smtp_from: str = "Tidings <notifications@tidings.invalid>"
     smtp_verify_certificates: bool = True
     webhook_secret: SecretStr | None = None
-    """`whsec_` and 24 to 64 bytes in base64 (Standard Webhooks 1.0); several, separated by spaces, to rotate."""
+    """`whsec_` and 24 to 64 bytes in base64 (Standard Webhooks 1.0); several, by spaces, to rotate."""
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     """Networks that are not public but may be called all the same, as CIDR, separated by commas."""
     sandbox_url: str = "http://127.0.0.1:8025"

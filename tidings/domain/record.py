@@ -1,4 +1,4 @@
-"""Notifications as the database gives them back, one or a page of them."""
+"""What the database gives back: a notification, a page of them, or an attempt's permission to run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,20 @@ class NotificationRecord(BaseModel):
     notification: Notification
     state: DeliveryState
     attempts: list[Attempt] = []
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAttempt:
+    """The answer to "may I call the provider?".
+
+    `notification` is what to send. `earlier` is set if a previous run of the same attempt had begun it:
+    with its outcome if that run also finished, without if it died in between.
+    `recorded` says that the state following from `earlier` is in the database as well.
+    """
+
+    notification: Notification
+    earlier: Attempt | None = None
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

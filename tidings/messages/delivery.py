@@ -22,10 +22,9 @@ class DeliveryRequest(Message):
 
 
 class DeliveryResult(Message):
-    """What the workflow ends with."""
+    """What the workflow ends with: the state it leaves the notification in."""
 
-    status: Status
-    attempt_count: int
+    state: DeliveryState
 
 
 class PersistRequest(Message):
@@ -85,3 +84,5 @@ class StatusReport(Message):
     attempt_count: int
     next_attempt_at: AwareDatetime | None
     state: DeliveryState
+    recorded: bool
+    """Whether the database has this state already."""

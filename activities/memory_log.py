@@ -1,0 +1,73 @@
+"""The delivery log in memory: for tests of workflows, under the same contract as the one in Postgres."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.record import BegunAttempt
+from tidings.domain.vocabulary import Outcome
+from tidings.errors import NotFound, StorageUnavailable
+
+
+@dataclass(slots=True)
+class _Entry:
+    notification: Notification
+    state: DeliveryState
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    claims: dict[int, str] = field(default_factory=dict)
+
+
+class InMemoryDeliveryLog:
+    """Keeps notifications for as long as the process lives. `available = False` plays an outage."""
+
+    def __init__(self) -> None:
+        self.available = True
+        self._entries: dict[UUID, _Entry] = {}
+
+    async def persist(self, notification: Notification, state: DeliveryState) -> None:
+        """Keep the notification unless it is there already."""
+        self._check()
+        self._entries.setdefault(notification.id, _Entry(notification, state))
+
+    async def begin(
+        self, notification_id: UUID, attempt: Attempt, state: DeliveryState, claim: str
+    ) -> BegunAttempt:
+        """Record that an attempt is about to call its provider; the first claim wins."""
+        entry = self._entry(notification_id)
+        if entry.claims.setdefault(attempt.number, claim) != claim:
+            earlier = entry.attempts[attempt.number]
+            recorded = earlier.outcome is Outcome.ACCEPTED and entry.state.revision > state.revision
+            return BegunAttempt(entry.notification, earlier, recorded)
+        entry.attempts.setdefault(attempt.number, attempt)
+        self._advance(entry, state)
+        return BegunAttempt(entry.notification)
+
+    async def record(self, notification_id: UUID, state: DeliveryState, attempt: Attempt | None) -> None:
+        """Bring the notification to `state`, unless a later revision is there, and finish the attempt."""
+        entry = self._entry(notification_id)
+        if attempt is not None:
+            entry.attempts[attempt.number] = attempt
+        self._advance(entry, state)
+
+    def state(self, notification_id: UUID) -> DeliveryState:
+        """The recorded state. Raises NotFound."""
+        return self._entry(notification_id).state
+
+    def attempts(self, notification_id: UUID) -> list[Attempt]:
+        """The recorded attempts in order. Raises NotFound."""
+        return [attempt for _, attempt in sorted(self._entry(notification_id).attempts.items())]
+
+    def _entry(self, notification_id: UUID) -> _Entry:
+        self._check()
+        if notification_id not in self._entries:
+            raise NotFound(f"notification {notification_id}")
+        return self._entries[notification_id]
+
+    def _check(self) -> None:
+        if not self.available:
+            raise StorageUnavailable("the database is away")
+
+    @staticmethod
+    def _advance(entry: _Entry, state: DeliveryState) -> None:
+        if state.revision > entry.state.revision:
+            entry.state = state

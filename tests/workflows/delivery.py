@@ -1,0 +1,126 @@
+"""A worker with the real workflow and activities, scripted providers and a log in memory."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import Worker
+
+from activities.memory_log import InMemoryDeliveryLog
+from activities.recording import RecordingActivities
+from activities.sending import SendActivities
+from tidings.domain.identifiers import new_id
+from tidings.domain.notification import Notification
+from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.vocabulary import Channel
+from tidings.errors import SendFailure
+from tidings.messages.delivery import DeliveryPlan, DeliveryRequest, DeliveryResult, StatusReport
+from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.temporal import names
+from workflows.deliver_notification import DeliverNotification
+
+Handle = WorkflowHandle[Any, DeliveryResult]
+
+
+class ScriptedProvider:
+    """Answers each call with the next of a list of errors (None: accepted); the last one repeats."""
+
+    name = "smtp"
+
+    def __init__(self, script: Iterable[SendFailure | None]) -> None:
+        self._script = list(script)
+        self.calls: list[OutgoingMessage] = []
+        self.gate: asyncio.Event | None = None
+        """If set, a call waits for it: the time in which an attempt is under way."""
+        self.called = asyncio.Event()
+
+    async def send(self, message: OutgoingMessage) -> Acceptance:
+        """Do as the script says."""
+        self.calls.append(message)
+        self.called.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if answer is not None:
+            raise answer
+        return Acceptance(reference=f"reference-{len(self.calls)}")
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    def get(self, name: str, channel: Channel) -> "ScriptedProvider":
+        """It is every provider."""
+        return self
+
+
+class Delivery:
+    """What a test of one notification's life holds in its hands."""
+
+    def __init__(self, client: Client, provider: ScriptedProvider, log: InMemoryDeliveryLog) -> None:
+        self.client = client
+        self.provider = provider
+        self.log = log
+
+    async def start(self, **fields: Any) -> tuple[Notification, Handle]:
+        """Start the workflow of an email notification with these fields."""
+        now = datetime.now(UTC)
+        given = {"id": new_id(), "tenant": "acme", "channel": "email", "recipient": "ada@example.com"}
+        notification = Notification.model_validate(
+            {"subject": "Hello", "body": "Hello, Ada", "created_at": now, **given, **fields}
+        )
+        handle = await self.client.start_workflow(
+            names.WORKFLOW_TYPE,
+            DeliveryRequest(notification=notification),
+            id=names.workflow_id(notification.id),
+            task_queue=names.TASK_QUEUE,
+            result_type=DeliveryResult,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(names.NOTIFICATION_STATUS, "pending")]
+            ),
+        )
+        return notification, handle
+
+    async def status(self, handle: Handle) -> StatusReport:
+        """Ask the workflow."""
+        return await handle.query(names.QUERY_STATUS, result_type=StatusReport)
+
+    def outcomes(self, notification_id: UUID) -> list[tuple[int, str | None]]:
+        """The recorded attempts as (number, outcome)."""
+        return [(attempt.number, attempt.outcome) for attempt in self.log.attempts(notification_id)]
+
+
+@contextlib.asynccontextmanager
+async def delivery_worker(
+    client: Client,
+    script: Iterable[SendFailure | None] = (None,),
+    *,
+    retry: RetrySchedule | None = None,
+    retry_window: float = 3_600,
+) -> AsyncIterator[Delivery]:
+    """Run workers for the block, with a provider that follows the script."""
+    provider, log = ScriptedProvider(script), InMemoryDeliveryLog()
+    plan = DeliveryPlan(
+        route=["smtp"],
+        retry=retry or RetrySchedule(attempts=4, first=10, factor=2, cap=60, jitter=0),
+        attempt_timeout=30,
+        retry_window=retry_window,
+    )
+    recording = RecordingActivities(log, lambda notification: plan)
+    records = Worker(
+        client,
+        task_queue=names.TASK_QUEUE,
+        workflows=[DeliverNotification],
+        activities=[recording.persist, recording.record],
+    )
+    sends = Worker(
+        client,
+        task_queue=names.send_queue(Channel.EMAIL),
+        activities=[SendActivities(log, provider).send],
+    )
+    async with records, sends:
+        yield Delivery(client, provider, log)

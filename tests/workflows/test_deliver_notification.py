@@ -1,0 +1,290 @@
+"""The life of one notification, on Temporal's time-skipping server: hours pass in milliseconds."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
+
+from tests.support import eventually
+from tests.workflows.delivery import Delivery, Handle, delivery_worker
+from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.vocabulary import Outcome, Status
+from tidings.errors import PermanentFailure, TransientFailure, UnknownOutcome
+from tidings.temporal import names
+
+BUSY = TransientFailure("smtp_451", "try again later")
+REFUSED = PermanentFailure("smtp_550", "no such mailbox")
+LOST = UnknownOutcome("connection_lost", "the line broke after the message had gone out")
+
+
+async def reaches(delivery: Delivery, handle: Handle, status: Status) -> None:
+    """Wait until the workflow says so and the log has it."""
+
+    async def there() -> bool:
+        report = await delivery.status(handle)
+        return report.status is status and report.recorded
+
+    await eventually(there)
+
+
+async def test_a_notification_that_succeeds_at_once_is_sent_once(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client) as delivery:
+        notification, handle = await delivery.start()
+        result = await handle.result()
+        assert result.state.status is Status.SENT
+        assert delivery.outcomes(notification.id) == [(1, Outcome.ACCEPTED)]
+        recorded = delivery.log.state(notification.id)
+        assert recorded == result.state
+        assert recorded.provider_reference == "reference-1"
+        assert recorded.sent_at is not None
+        description = await handle.describe()
+        assert description.typed_search_attributes[names.NOTIFICATION_STATUS] == "sent"
+
+
+async def test_passing_failures_are_retried_after_the_scheduled_delays(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [BUSY, BUSY, None]) as delivery:
+        notification, handle = await delivery.start()
+        assert (await handle.result()).state.status is Status.SENT
+        assert [number for number, _ in delivery.outcomes(notification.id)] == [1, 2, 3]
+        assert [message.number for message in delivery.provider.calls] == [1, 2, 3]
+        delays = [
+            event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+            async for event in handle.fetch_history_events()
+            if event.HasField("timer_started_event_attributes")
+        ]
+        assert [round(delay.total_seconds()) for delay in delays] == [10, 20]
+
+
+async def test_retry_after_is_never_undercut(time_skipping: WorkflowEnvironment) -> None:
+    asked = TransientFailure("http_429", "slow down", retry_after=timedelta(seconds=500))
+    async with delivery_worker(time_skipping.client, [asked, None]) as delivery:
+        _, handle = await delivery.start()
+        await reaches(delivery, handle, Status.RETRYING)
+        report = await delivery.status(handle)
+        assert report.next_attempt_at is not None
+        assert report.next_attempt_at - report.state.updated_at >= timedelta(seconds=500)
+        assert (await handle.result()).state.attempt_count == 2
+
+
+async def test_a_permanent_failure_makes_one_attempt_and_says_why(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client, [REFUSED]) as delivery:
+        notification, handle = await delivery.start()
+        result = await handle.result()
+        assert result.state.status is Status.FAILED
+        assert result.state.error is not None
+        assert result.state.error.code == "smtp_550"
+        assert delivery.outcomes(notification.id) == [(1, Outcome.PERMANENT)]
+
+
+async def test_the_budget_of_automatic_attempts_ends_in_failed(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
+        notification, handle = await delivery.start()
+        result = await handle.result()
+        assert result.state.status is Status.FAILED
+        assert delivery.outcomes(notification.id) == [(n, Outcome.TRANSIENT) for n in (1, 2, 3, 4)]
+
+
+async def test_retry_revives_a_failed_notification_and_goes_on_with_the_numbers(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [REFUSED, None]) as delivery:
+        notification, handle = await delivery.start()
+        await reaches(delivery, handle, Status.FAILED)
+        await handle.signal(names.SIGNAL_RETRY)
+        assert (await handle.result()).state.status is Status.SENT
+        assert delivery.outcomes(notification.id) == [(1, Outcome.PERMANENT), (2, Outcome.ACCEPTED)]
+        assert delivery.log.state(notification.id).error is None
+
+
+async def test_retry_cuts_a_backoff_short(time_skipping: WorkflowEnvironment) -> None:
+    hours = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
+    async with delivery_worker(time_skipping.client, [BUSY, None], retry=hours) as delivery:
+        notification, handle = await delivery.start()
+        await reaches(delivery, handle, Status.RETRYING)
+        due = (await delivery.status(handle)).next_attempt_at
+        await handle.signal(names.SIGNAL_RETRY)
+        state = (await handle.result()).state
+        assert state.status is Status.SENT
+        assert due is not None
+        assert state.sent_at is not None
+        assert state.sent_at < due
+        assert delivery.outcomes(notification.id) == [(1, Outcome.TRANSIENT), (2, Outcome.ACCEPTED)]
+
+
+async def test_an_attempt_by_hand_does_not_use_up_the_budget(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
+        notification, handle = await delivery.start()
+        await reaches(delivery, handle, Status.RETRYING)
+        await handle.signal(names.SIGNAL_RETRY)
+        assert (await handle.result()).state.status is Status.FAILED
+        assert [number for number, _ in delivery.outcomes(notification.id)] == [1, 2, 3, 4, 5]
+
+
+async def test_retry_during_an_attempt_sends_nothing_more(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client) as delivery:
+        delivery.provider.gate = asyncio.Event()
+        _, handle = await delivery.start()
+        await delivery.provider.called.wait()
+        await handle.signal(names.SIGNAL_RETRY)
+        delivery.provider.gate.set()
+        assert (await handle.result()).state.status is Status.SENT
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_cancel_during_backoff_sends_nothing_more(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client, [BUSY, None]) as delivery:
+        notification, handle = await delivery.start()
+        await reaches(delivery, handle, Status.RETRYING)
+        await handle.signal(names.SIGNAL_CANCEL, {"reason": "ordered twice"})
+        result = await handle.result()
+        assert result.state.status is Status.CANCELLED
+        assert delivery.log.state(notification.id).status is Status.CANCELLED
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_cancel_while_scheduled_sends_nothing(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client) as delivery:
+        soon = await time_skipping.get_current_time() + timedelta(days=30)
+        _, handle = await delivery.start(send_at=soon)
+        await reaches(delivery, handle, Status.SCHEDULED)
+        await handle.signal(names.SIGNAL_CANCEL)
+        assert (await handle.result()).state.status is Status.CANCELLED
+        assert delivery.provider.calls == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [(None, Status.SENT), (BUSY, Status.CANCELLED), (REFUSED, Status.CANCELLED), (LOST, Status.UNKNOWN)],
+    ids=["accepted", "transient", "permanent", "unknown"],
+)
+async def test_cancel_during_an_attempt_lets_it_end_and_says_what_came_of_it(
+    time_skipping: WorkflowEnvironment, answer: TransientFailure | None, status: Status
+) -> None:
+    async with delivery_worker(time_skipping.client, [answer]) as delivery:
+        delivery.provider.gate = asyncio.Event()
+        _, handle = await delivery.start()
+        await delivery.provider.called.wait()
+        await handle.signal(names.SIGNAL_CANCEL)
+        delivery.provider.gate.set()
+        assert (await handle.result()).state.status is status
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_temporals_own_cancellation_is_taken_as_a_cancel(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
+        notification, handle = await delivery.start()
+        await reaches(delivery, handle, Status.RETRYING)
+        await handle.cancel()
+        assert (await handle.result()).state.status is Status.CANCELLED
+        assert delivery.log.state(notification.id).status is Status.CANCELLED
+        description = await handle.describe()
+        assert description.status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_a_cancel_of_a_failed_notification_changes_nothing_and_spares_a_later_retry(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [REFUSED, None]) as delivery:
+        _, handle = await delivery.start()
+        await reaches(delivery, handle, Status.FAILED)
+        await handle.signal(names.SIGNAL_CANCEL)
+        assert (await delivery.status(handle)).status is Status.FAILED
+        await handle.signal(names.SIGNAL_RETRY)
+        assert (await handle.result()).state.status is Status.SENT
+
+
+async def test_at_least_once_sends_again_under_the_same_key_when_nobody_can_know(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [LOST, None]) as delivery:
+        notification, handle = await delivery.start(guarantee="at_least_once")
+        assert (await handle.result()).state.status is Status.SENT
+        assert delivery.outcomes(notification.id) == [(1, Outcome.UNKNOWN), (2, Outcome.ACCEPTED)]
+        assert {message.key for message in delivery.provider.calls} == {str(notification.id)}
+
+
+async def test_at_most_once_parks_as_unknown_until_a_person_decides(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [LOST, None]) as delivery:
+        _, handle = await delivery.start(guarantee="at_most_once")
+        await reaches(delivery, handle, Status.UNKNOWN)
+        assert len(delivery.provider.calls) == 1
+        await handle.signal(names.SIGNAL_RETRY)
+        assert (await handle.result()).state.status is Status.SENT
+
+
+async def test_nothing_is_sent_after_expiry(time_skipping: WorkflowEnvironment) -> None:
+    hours = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
+    async with delivery_worker(time_skipping.client, [BUSY, None], retry=hours) as delivery:
+        deadline = await time_skipping.get_current_time() + timedelta(seconds=600)
+        _, handle = await delivery.start(expires_at=deadline)
+        await reaches(delivery, handle, Status.RETRYING)
+        assert (await delivery.status(handle)).next_attempt_at is None
+        assert (await handle.result()).state.status is Status.EXPIRED
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_an_outage_of_the_database_delays_but_loses_nothing(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client) as delivery:
+        delivery.log.available = False
+        notification, handle = await delivery.start()
+
+        async def persist_waits() -> bool:
+            scheduled = [
+                event.activity_task_scheduled_event_attributes.activity_type.name
+                async for event in handle.fetch_history_events()
+            ]
+            return "persist" in scheduled
+
+        await eventually(persist_waits)
+        assert delivery.provider.calls == []
+        delivery.log.available = True
+        assert (await handle.result()).state.status is Status.SENT
+        assert delivery.outcomes(notification.id) == [(1, Outcome.ACCEPTED)]
+
+
+async def test_an_outage_while_the_provider_answers_never_sends_twice(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client) as delivery:
+        delivery.provider.gate = asyncio.Event()
+        notification, handle = await delivery.start()
+        await delivery.provider.called.wait()
+        delivery.log.available = False
+        delivery.provider.gate.set()
+
+        async def sent_but_not_recorded() -> bool:
+            report = await delivery.status(handle)
+            return report.status is Status.SENT and not report.recorded
+
+        await eventually(sent_but_not_recorded)
+        delivery.log.available = True
+        assert (await handle.result()).state.status is Status.SENT
+        assert delivery.log.state(notification.id).status is Status.SENT
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_a_failed_notification_closes_after_the_retry_window(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [REFUSED], retry_window=86_400) as delivery:
+        _, handle = await delivery.start()
+        await handle.result()
+        description = await handle.describe()
+        assert description.close_time is not None
+        assert description.close_time - description.start_time >= timedelta(days=1)
+
+
+async def test_a_scheduled_notification_waits_for_its_time(time_skipping: WorkflowEnvironment) -> None:
+    async with delivery_worker(time_skipping.client) as delivery:
+        due = await time_skipping.get_current_time() + timedelta(days=30)
+        _, handle = await delivery.start(send_at=due, created_at=datetime.now(UTC))
+        state = (await handle.result()).state
+        assert state.status is Status.SENT
+        assert state.attempt_count == 1
+        assert await time_skipping.get_current_time() >= due

@@ -1,0 +1,79 @@
+"""`python -m worker`: carries out workflows and sends until SIGTERM or SIGINT."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from tidings.errors import SetupError
+from tidings.logging import configure
+from tidings.settings import LogSettings
+from tidings.temporal.client import connect
+from worker.composition import WorkerConfiguration, build_workers
+
+log = structlog.get_logger("worker")
+
+_RECONNECT_SECONDS = 2
+
+
+async def run() -> None:
+    """Run until told to stop, then let running sends end. Raises SetupError for bad settings."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    configuration = WorkerConfiguration.load()
+    client = await _connected(stop)
+    if client is None:
+        return
+    async with build_workers(client, configuration) as workers:
+        await _work(workers, stop)
+
+
+async def _connected(stop: asyncio.Event) -> Client | None:
+    """The client, as soon as Temporal can be reached; None if told to stop before."""
+    while not stop.is_set():
+        try:
+            return await connect(identity=f"tidings-worker-{os.getpid()}")
+        except RuntimeError as error:
+            log.warning("temporal_unreachable", error=str(error), retry_in_seconds=_RECONNECT_SECONDS)
+        try:
+            await asyncio.wait_for(stop.wait(), _RECONNECT_SECONDS)
+        except TimeoutError:
+            continue
+    return None
+
+
+async def _work(workers: list[Worker], stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(worker.run()) for worker in workers]
+        log.info("worker_ready", task_queues=[worker.task_queue for worker in workers])
+        stopping = group.create_task(stop.wait())
+        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        log.info("worker_stopping")
+        for worker in workers:
+            group.create_task(worker.shutdown())
+
+
+def main() -> int:
+    """The process's exit status: 0 when told to stop, 1 if it could not run."""
+    try:
+        configure(LogSettings.load())
+        asyncio.run(run())
+    except SetupError as error:
+        sys.stderr.write(f"tidings worker: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The SDK's core may crash the interpreter while it tears down; all our work is done here.
+    os._exit(status)

@@ -1,0 +1,103 @@
+"""The worker's composition root: the one place that builds concretes and wires them together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from activities.recording import RecordingActivities
+from activities.sending import SendActivities
+from tidings.database.delivery_log import PostgresDeliveryLog
+from tidings.database.engine import create_engine
+from tidings.domain.notification import Notification
+from tidings.domain.providers import PROVIDERS
+from tidings.domain.vocabulary import Channel
+from tidings.messages.delivery import DeliveryPlan
+from tidings.providers.registry import build_providers
+from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
+from tidings.temporal import names
+from workflows.deliver_notification import DeliverNotification
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """How this worker delivers: by its settings."""
+
+    settings: DeliverySettings
+
+    def __call__(self, notification: Notification) -> DeliveryPlan:
+        """The plan for one notification."""
+        return DeliveryPlan(
+            route=list(PROVIDERS[notification.channel]),
+            retry=self.settings.retry_schedule(notification.channel),
+            attempt_timeout=self.settings.attempt_timeout,
+            retry_window=self.settings.retry_window,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfiguration:
+    """All the settings a worker process reads."""
+
+    database: DatabaseSettings
+    providers: ProviderSettings
+    delivery: DeliverySettings
+    worker: WorkerSettings
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read them. Raises SetupError."""
+        return cls(
+            database=DatabaseSettings.load(),
+            providers=ProviderSettings.load(),
+            delivery=DeliverySettings.load(),
+            worker=WorkerSettings.load(),
+        )
+
+
+@asynccontextmanager
+async def build_workers(client: Client, configuration: WorkerConfiguration) -> AsyncIterator[list[Worker]]:
+    """The workers of one process: one for workflows and records, one for each channel's sends."""
+    engine = create_engine(configuration.database)
+    registry = build_providers(configuration.providers)
+    log = PostgresDeliveryLog(engine)
+    recording = RecordingActivities(log, Planner(configuration.delivery))
+    sending = SendActivities(log, registry)
+    try:
+        yield [
+            _records_worker(client, recording, configuration.worker),
+            *(_channel_worker(client, sending, channel, configuration.worker) for channel in Channel),
+        ]
+    finally:
+        await registry.aclose()
+        await engine.dispose()
+
+
+def _records_worker(client: Client, recording: RecordingActivities, settings: WorkerSettings) -> Worker:
+    return Worker(
+        client,
+        task_queue=names.TASK_QUEUE,
+        workflows=[DeliverNotification],
+        activities=[recording.persist, recording.record],
+        max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(minimum=2),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2),
+        graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout),
+    )
+
+
+def _channel_worker(
+    client: Client, sending: SendActivities, channel: Channel, settings: WorkerSettings
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=names.send_queue(channel),
+        activities=[sending.send],
+        max_concurrent_activities=settings.worker_sends_per_channel,
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2),
+        graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout),
+    )
