@@ -87,7 +87,8 @@ class Delivery:
 
     async def status(self, handle: Handle) -> StatusReport:
         """Ask the workflow."""
-        return await handle.query(names.QUERY_STATUS, result_type=StatusReport)
+        report: StatusReport = await handle.query(names.QUERY_STATUS, result_type=StatusReport)
+        return report
 
     def outcomes(self, notification_id: UUID) -> list[tuple[int, str | None]]:
         """The recorded attempts as (number, outcome)."""
