@@ -1,0 +1,1 @@
+"""Postgres: tables, migrations and the repositories that hold every query."""

@@ -1,0 +1,99 @@
+"""Reading notifications. Nothing here gives one tenant's notification to another."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, any_, func, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tidings.database.rows import ATTEMPT_COLUMNS, attempt_from, notification_from, state_from
+from tidings.database.storage import fetch
+from tidings.database.tables import delivery_attempts, notifications
+from tidings.domain.record import NotificationFilter, NotificationRecord, Page
+
+_ATTEMPTS = (
+    select(
+        func.json_agg(
+            aggregate_order_by(
+                func.json_build_object(
+                    *(part for name in ATTEMPT_COLUMNS for part in (name, delivery_attempts.c[name]))
+                ),
+                delivery_attempts.c.number,
+            )
+        )
+    )
+    .where(delivery_attempts.c.notification_id == notifications.c.id)
+    .scalar_subquery()
+    .label("attempts")
+)
+"""All attempts of a notification as one JSON array: the record and its attempts in one snapshot."""
+
+
+class NotificationRepository:
+    """The queries. Every call raises StorageUnavailable while Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def get(self, tenant: str, id: UUID) -> NotificationRecord | None:
+        """The notification with its attempts, or None if this tenant has none of that id."""
+        statement = select(notifications, _ATTEMPTS).where(
+            notifications.c.id == id, notifications.c.tenant == tenant
+        )
+        rows = await fetch(self._engine, statement)
+        return _record_from(rows[0]) if rows else None
+
+    async def page(self, tenant: str, filter: NotificationFilter, page: int, per_page: int) -> Page:
+        """The `page`th page (from 1), newest first, and how many there are in all.
+
+        Counting reads every match: `after` does without.
+        """
+        conditions = _conditions(tenant, filter)
+        offset = (page - 1) * per_page
+        listed = select(notifications).where(*conditions).order_by(notifications.c.id.desc())
+        rows = await fetch(self._engine, listed.offset(offset).limit(per_page))
+        if 0 < len(rows) < per_page or (not rows and page == 1):
+            # The list ends on this page: its length is known.
+            total = offset + len(rows)
+        else:
+            counted = select(func.count().label("total")).select_from(notifications).where(*conditions)
+            total = (await fetch(self._engine, counted))[0]["total"]
+        more = bool(rows) and offset + len(rows) < total
+        return Page([_record_from(row) for row in rows], total, rows[-1]["id"] if more else None)
+
+    async def after(self, tenant: str, filter: NotificationFilter, after: UUID | None, limit: int) -> Page:
+        """The `limit` notifications next older than `after` (None: the newest). Nothing is counted."""
+        conditions = _conditions(tenant, filter)
+        if after is not None:
+            conditions.append(notifications.c.id < after)
+        listed = select(notifications).where(*conditions).order_by(notifications.c.id.desc())
+        # One more than asked for says whether there is a next page.
+        rows = await fetch(self._engine, listed.limit(limit + 1))
+        shown = rows[:limit]
+        return Page(
+            [_record_from(row) for row in shown], None, shown[-1]["id"] if len(rows) > limit else None
+        )
+
+
+def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[bool]]:
+    columns = notifications.c
+    conditions: list[ColumnElement[bool]] = [columns.tenant == tenant]
+    wanted: dict[Any, Any] = {
+        columns.status: filter.status,
+        columns.channel: filter.channel,
+        columns.recipient: filter.recipient,
+    }
+    conditions += [column == value for column, value in wanted.items() if value is not None]
+    if filter.tag is not None:
+        conditions.append(literal(filter.tag) == any_(columns.tags))
+    if filter.created_after is not None:
+        conditions.append(columns.created_at >= filter.created_after)
+    if filter.created_before is not None:
+        conditions.append(columns.created_at < filter.created_before)
+    return conditions
+
+
+def _record_from(row: dict[str, Any]) -> NotificationRecord:
+    attempts = [attempt_from(attempt) for attempt in row.get("attempts") or ()]
+    return NotificationRecord(notification=notification_from(row), state=state_from(row), attempts=attempts)

@@ -1,0 +1,130 @@
+"""The tables. Core, not ORM: rows are turned into domain models by `tidings.database.rows`.
+
+Three rules keep writes cheap:
+
+- No index names a column that changes, so every status change is a HOT update: it rewrites one row and
+  no index. The fill factor leaves room on the page for the new version of the row.
+- Keys are UUIDv7, so inserts go to the right edge of each index, and `(tenant, id)` read backwards is
+  "newest first" (keyset paging).
+- Words such as a status are text with a CHECK, not an enum type: a new word is one
+  `DROP CONSTRAINT` and `ADD CONSTRAINT … NOT VALID`, inside a transaction and without a table scan.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    TIMESTAMP,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
+
+from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def _time(name: str, *, nullable: bool = True) -> "Column[object]":
+    """A point in time, to the microsecond."""
+    return Column(name, TIMESTAMP(timezone=True), nullable=nullable)
+
+
+def _one_of(column: str, words: Iterable[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(word.value) for word in words)})", name=column)
+
+
+notifications = Table(
+    "notifications",
+    metadata,
+    # As accepted: never changes.
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text),
+    Column("body", Text, nullable=False),
+    Column("html", Text),
+    # json, not jsonb: metadata is given back as it came, key order and number forms included.
+    Column("metadata", JSON(none_as_null=True)),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("guarantee", Text, nullable=False),
+    Column("pinned_provider", Text),
+    _time("send_at"),
+    _time("expires_at"),
+    _time("created_at", nullable=False),
+    # The delivery state: the version with the highest revision.
+    Column("status", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("attempt_count", Integer, nullable=False),
+    Column("provider", Text),
+    Column("provider_reference", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    _time("next_attempt_at"),
+    _time("sent_at"),
+    _time("delivered_at"),
+    _time("updated_at", nullable=False),
+    _one_of("channel", Channel),
+    _one_of("priority", Priority),
+    _one_of("guarantee", Guarantee),
+    _one_of("status", Status),
+    Index(None, "tenant", "id"),
+    postgresql_with={"fillfactor": "70"},
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    # Erasing a notification takes its attempts along. Old data goes by partition: attempts first.
+    Column("notification_id", Uuid, ForeignKey(notifications.c.id, ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("provider", Text, nullable=False),
+    # Null while the attempt runs.
+    Column("outcome", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("provider_reference", Text),
+    Column("retry_after", Double),
+    _time("started_at", nullable=False),
+    _time("finished_at"),
+    # Who may call the provider; null if the attempt was only ever recorded, not begun.
+    Column("claim", Text),
+    PrimaryKeyConstraint("notification_id", "number"),
+    _one_of("outcome", Outcome),
+    CheckConstraint("number > 0", name="number"),
+    postgresql_with={"fillfactor": "80"},
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("shown", Text, nullable=False),
+    _time("created_at", nullable=False),
+    _time("revoked_at"),
+    CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+)
