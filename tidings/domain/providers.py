@@ -8,3 +8,6 @@ PROVIDERS: dict[Channel, tuple[str, ...]] = {
     Channel.PUSH: ("sandbox",),
     Channel.WEBHOOK: ("webhook",),
 }
+
+NOTIFICATION_HEADER = "X-Tidings-Notification"
+"""The mail header that carries the notification's id."""

@@ -1,0 +1,119 @@
+"""A notification as an e-mail: the same bytes for every attempt."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+
+from aiosmtplib.email import parse_address
+from email_validator import validate_email
+
+from tidings.domain.providers import NOTIFICATION_HEADER
+from tidings.errors import PermanentFailure, SetupError
+from tidings.providers.protocol import OutgoingMessage
+from tidings.providers.wording import shown
+
+_LONE_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LEADING_PERIOD = re.compile(rb"^\.", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom the mail is from. `address` is ASCII, so that any server takes it."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the `@`."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Bytes and envelope of one mail. `smtputf8`: its recipient cannot be written in ASCII (RFC 6531)."""
+
+    recipient: str
+    message_id: str
+    content: bytes
+    smtputf8: bool
+
+    @property
+    def wire(self) -> bytes:
+        """The content as it follows DATA: its periods doubled, a lone one at the end (RFC 5321, 4.5.2)."""
+        lines = _LONE_LINE_END.sub(b"\r\n", self.content)
+        if not lines.endswith(b"\r\n"):
+            lines += b"\r\n"
+        return _LEADING_PERIOD.sub(b"..", lines) + b".\r\n"
+
+
+def parse_sender(smtp_from: str) -> Sender:
+    """`Name <address>` or a bare address. Raises SetupError if it is neither."""
+    name, address = parseaddr(smtp_from)
+    try:
+        exact = envelope_address(address)
+    except ValueError:
+        exact = ""
+    if not exact or not exact.isascii() or not name.isprintable():
+        raise SetupError(
+            f"TIDINGS_SMTP_FROM: {smtp_from!r} is not like 'Tidings <notifications@example.com>'. Correct it."
+        )
+    return Sender(name, exact)
+
+
+def compose(message: OutgoingMessage, sender: Sender) -> Mail:
+    """The mail of a notification. Raises PermanentFailure if it cannot be written as one."""
+    try:
+        recipient = envelope_address(message.recipient)
+    except ValueError as error:
+        raise PermanentFailure("recipient_invalid", shown(str(error))) from error
+    smtputf8 = not recipient.isascii()
+    message_id = f"<{message.notification_id}@{sender.domain}>"
+    try:
+        mail = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=smtputf8))
+        mail["From"] = Address(sender.name, addr_spec=sender.address)
+        mail["To"] = _address(recipient)
+        mail["Subject"] = message.subject or ""
+        mail["Date"] = message.created_at.astimezone(UTC)
+        mail["Message-ID"] = message_id
+        mail[NOTIFICATION_HEADER] = str(message.notification_id)
+        # RFC 3834: no holiday notes in answer to this.
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.body)
+        if message.html is not None:
+            mail.add_alternative(message.html, subtype="html")
+            mail.set_boundary(f"=_{message.notification_id.hex}")
+        content = mail.as_bytes()
+    except (ValueError, MessageError) as error:
+        raise PermanentFailure("message_invalid", shown(f"cannot be written as a mail: {error}")) from error
+    return Mail(recipient, message_id, content, smtputf8)
+
+
+def envelope_address(address: str) -> str:
+    """The one address the envelope is to name, its domain in ASCII (RFC 5891) if the local part is.
+
+    Raises ValueError for what a server could read as another address, or as two.
+    """
+    if not address.isascii():
+        parsed = validate_email(address, check_deliverability=False, allow_smtputf8=True)
+        address = parsed.ascii_email or parsed.normalized
+    try:
+        exact = str(_address(address)) == address == parse_address(address)
+    except (MessageError, IndexError) as error:
+        # IndexError: what the library makes of an address that ends too early.
+        raise ValueError(f"not an e-mail address: {error}") from error
+    if not exact:
+        raise ValueError("not exactly one e-mail address")
+    return address
+
+
+def _address(address: str) -> Address:
+    if address.isascii():
+        return Address(addr_spec=address)
+    local, _, domain = address.rpartition("@")
+    return Address(username=local, domain=domain)

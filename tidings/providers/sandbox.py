@@ -1,0 +1,56 @@
+"""`sandbox`: hands messages of a channel that has no provider of its own yet to the sandbox's inbox."""
+
+import json
+
+import aiohttp
+
+from tidings.domain.vocabulary import Channel
+from tidings.providers.http_call import HttpAnswer, open_session, post
+from tidings.providers.http_outcome import failure_for
+from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.settings import ProviderSettings
+
+
+class SandboxProvider:
+    """Speaks to `python -m tidings.sandbox`, one channel per instance."""
+
+    name = "sandbox"
+
+    def __init__(self, settings: ProviderSettings, channel: Channel) -> None:
+        self._settings = settings
+        self._url = f"{settings.sandbox_url.rstrip('/')}/sink/{channel}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, message: OutgoingMessage) -> Acceptance:
+        """POST the message to the sandbox's sink; the answer's `reference` is the acceptance's."""
+        content = {
+            "notification_id": str(message.notification_id),
+            "recipient": message.recipient,
+            "subject": message.subject,
+            "body": message.body,
+            "metadata": message.metadata,
+            "tags": list(message.tags),
+        }
+        if self._session is None:
+            self._session = open_session(self._settings)
+        headers = {"Content-Type": "application/json"}
+        answer = await post(self._session, self._url, json.dumps(content).encode(), headers)
+        failure = failure_for(answer.status, answer.headers, answer.text)
+        if failure is not None:
+            raise failure
+        return Acceptance(reference=_reference(answer))
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _reference(answer: HttpAnswer) -> str | None:
+    try:
+        content = json.loads(answer.text)
+    except ValueError:
+        return None
+    reference = content.get("reference") if isinstance(content, dict) else None
+    return reference if isinstance(reference, str) else None

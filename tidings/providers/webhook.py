@@ -1,0 +1,77 @@
+"""`webhook`: POSTs the notification to the recipient's URL, signed by Standard Webhooks 1.0."""
+
+import json
+from datetime import UTC, datetime
+
+import aiohttp
+
+from tidings.providers.http_call import open_connector, open_session, post
+from tidings.providers.http_outcome import failure_for
+from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.webhook_signature import WebhookSigner
+from tidings.providers.webhook_target import CheckedResolver, CheckedSockets, Lookup, TargetPolicy
+from tidings.settings import ProviderSettings
+
+
+class WebhookProvider:
+    """Calls URLs on public networks and on those the settings allow. Raises SetupError on a bad secret.
+
+    `lookup` and `sockets` stand in for name resolution and for the connection's socket.
+    """
+
+    name = "webhook"
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        *,
+        lookup: Lookup | None = None,
+        sockets: aiohttp.SocketFactoryType | None = None,
+    ) -> None:
+        self._settings = settings
+        self._policy = TargetPolicy(settings.webhook_allowed_networks)
+        self._resolver = CheckedResolver(self._policy, lookup)
+        self._sockets = sockets or CheckedSockets(self._policy)
+        secret = settings.webhook_secret
+        self._signer = WebhookSigner(secret.get_secret_value() if secret else "")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, message: OutgoingMessage) -> Acceptance:
+        """POST once; any 2xx is acceptance. The `webhook-id` is the same over all attempts."""
+        body = payload(message)
+        headers = self._signer.headers(message.key, datetime.now(UTC), body)
+        headers["Content-Type"] = "application/json"
+        answer = await post(self._opened(), message.recipient, body.encode(), headers)
+        failure = failure_for(answer.status, answer.headers, answer.text)
+        if failure is not None:
+            raise failure
+        return Acceptance()
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = open_connector(self._resolver, self._sockets)
+            self._session = open_session(self._settings, connector)
+        return self._session
+
+
+def payload(message: OutgoingMessage) -> str:
+    """The body, the same for every attempt: JSON in the form that Standard Webhooks recommends."""
+    created_at = message.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    content = {
+        "type": "notification",
+        "timestamp": created_at,
+        "data": {
+            "id": str(message.notification_id),
+            "subject": message.subject,
+            "body": message.body,
+            "metadata": message.metadata,
+            "tags": list(message.tags),
+        },
+    }
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

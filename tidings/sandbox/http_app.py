@@ -1,0 +1,184 @@
+"""The sandbox over HTTP: the inbox page, its JSON form, the sink for sms and push, and a webhook receiver."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from tidings.domain.vocabulary import Channel
+from tidings.sandbox.behaviour import Behaviour, FailureCount, plan_for
+from tidings.sandbox.inbox import Inbox, ReceivedMessage
+from tidings.sandbox.inbox_view import InboxView
+from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
+
+_MAX_BODY_BYTES = 4_000_000
+
+
+class SinkMessage(BaseModel):
+    """What the `sandbox` provider posts; more fields are allowed and shown nowhere."""
+
+    recipient: str
+    body: str
+    notification_id: str | None = None
+    subject: str | None = None
+
+
+@dataclass(slots=True)
+class HttpSandbox:
+    """The handlers and what they share. `closing` lets those go that hang on purpose."""
+
+    inbox: Inbox
+    failures: FailureCount
+    slow_seconds: float
+    smtp_port: int
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    stamp: str = field(default_factory=lambda: uuid4().hex)
+    """Tells this process's revisions from those of an earlier one."""
+
+    def application(self) -> web.Application:
+        """The routes."""
+        application = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[_hardened])
+        application.add_routes(
+            [
+                web.get("/", self.page),
+                web.get("/static/{name}", self.static),
+                web.get("/messages", self.messages),
+                web.delete("/messages", self.clear),
+                web.get(r"/messages/{number:\d{1,15}}/html", self.mail_html),
+                web.post("/sink/{channel}", self.sink),
+                web.post("/hooks/{token:.+}", self.hook),
+                web.get("/health/live", self.live),
+            ]
+        )
+        return application
+
+    async def live(self, _request: web.Request) -> web.Response:
+        """This process serves."""
+        return web.json_response({"status": "ok"})
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The inbox for people. 304 as long as nothing has changed."""
+        etag = f"{self.stamp}-{self.inbox.revision}"
+        if any(tag.value == etag for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers={"ETag": f'"{etag}"'})
+        view = InboxView.of(self.inbox, request.query, self.smtp_port, str(request.url.origin()))
+        headers = {"ETag": f'"{etag}"', "Content-Security-Policy": PAGE_POLICY}
+        return web.Response(text=inbox_page(view), content_type="text/html", headers=headers)
+
+    async def static(self, request: web.Request) -> web.Response:
+        """The page's stylesheet and script."""
+        found = static_file(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        text, content_type = found
+        return web.Response(text=text, content_type=content_type)
+
+    async def mail_html(self, request: web.Request) -> web.Response:
+        """The HTML of a mail, for a frame in which it can run nothing and fetch nothing."""
+        message = self.inbox.get(int(request.match_info["number"]))
+        if message is None or message.html is None:
+            raise web.HTTPNotFound
+        headers = {"Content-Security-Policy": MAIL_POLICY}
+        return web.Response(text=mail_document(message.html), content_type="text/html", headers=headers)
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """The inbox for programs: `?channel=&recipient=`, newest first."""
+        wanted = request.query.get("channel")
+        try:
+            channel = Channel(wanted) if wanted else None
+        except ValueError:
+            return _refusal(400, f"no such channel: {wanted}")
+        found = self.inbox.select(channel, request.query.get("recipient") or None)
+        return web.json_response({"data": [message.as_json() for message in found]})
+
+    async def clear(self, _request: web.Request) -> web.Response:
+        """Empty the inbox."""
+        self.inbox.clear()
+        return web.Response(status=204)
+
+    async def sink(self, request: web.Request) -> web.Response:
+        """Take a message from the `sandbox` provider."""
+        try:
+            channel = Channel(request.match_info["channel"])
+        except ValueError:
+            return _refusal(404, "no such channel")
+        try:
+            sent = SinkMessage.model_validate_json(await request.read())
+        except ValidationError as error:
+            return _refusal(400, "; ".join(fault["msg"] for fault in error.errors(include_url=False)))
+        message = ReceivedMessage(
+            channel=channel,
+            provider="sandbox",
+            recipient=sent.recipient,
+            subject=sent.subject,
+            body=sent.body,
+            headers=list(request.headers.items()),
+            notification_id=sent.notification_id,
+        )
+        return await self._received(message)
+
+    async def hook(self, request: web.Request) -> web.Response:
+        """Receive a webhook, of whatever form."""
+        body = (await request.read()).decode("utf-8", "replace")
+        message = ReceivedMessage(
+            channel=Channel.WEBHOOK,
+            provider="webhook",
+            recipient=str(request.url),
+            subject=_webhook_subject(body),
+            body=body,
+            headers=list(request.headers.items()),
+            notification_id=request.headers.get("webhook-id"),
+        )
+        return await self._received(message)
+
+    async def _received(self, message: ReceivedMessage) -> web.Response:
+        plan = plan_for(message.channel, message.recipient)
+        if self.failures.fails(plan, f"{message.recipient} {message.notification_id}"):
+            refusal = _refusal(503, "temporary failure, as this recipient asks for")
+            refusal.headers["Retry-After"] = "1"
+            return refusal
+        match plan.behaviour:
+            case Behaviour.PERMANENT_FAILURE:
+                return _refusal(422, "permanent failure, as this recipient asks for")
+            case Behaviour.HANG:
+                await self.closing.wait()
+                raise web.HTTPServiceUnavailable
+            case Behaviour.SLOW:
+                await asyncio.sleep(self.slow_seconds)
+            case _:
+                pass
+        self.inbox.add(message)
+        return web.json_response({"reference": f"sandbox-{uuid4().hex}"}, status=202)
+
+
+def _refusal(status: int, detail: str) -> web.Response:
+    return web.json_response({"detail": detail}, status=status)
+
+
+def _webhook_subject(body: str) -> str | None:
+    """The subject of a notification in the form that Tidings sends, for the list."""
+    try:
+        subject = json.loads(body)["data"]["subject"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return subject if isinstance(subject, str) else None
+
+
+@web.middleware
+async def _hardened(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as answer:
+        response = _refusal(answer.status, answer.reason)
+        response.headers.update({name: value for name, value in answer.headers.items() if name == "Allow"})
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,42 @@
+"""Mail, taken apart for the inbox."""
+
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+from tidings.domain.providers import NOTIFICATION_HEADER
+from tidings.domain.vocabulary import Channel
+from tidings.sandbox.inbox import ReceivedMessage
+
+
+def parse_mail(content: bytes, recipient: str) -> ReceivedMessage:
+    """One mail as its reader would see it: subject, text, HTML, headers. Whatever came can be shown."""
+    mail = message_from_bytes(content, policy=default)
+    return ReceivedMessage(
+        channel=Channel.EMAIL,
+        provider="smtp",
+        recipient=recipient,
+        subject=_printable(mail["Subject"]),
+        body=_part(mail, "plain") or "",
+        html=_part(mail, "html"),
+        headers=[(name, _printable(value) or "") for name, value in mail.items()],
+        notification_id=_printable(mail[NOTIFICATION_HEADER]),
+    )
+
+
+def _part(mail: EmailMessage, kind: str) -> str | None:
+    part = mail.get_body((kind,))
+    if part is None:
+        return None
+    try:
+        text = str(part.get_content())
+    except (LookupError, ValueError):
+        # An unknown character set: the bytes, as far as they can be read.
+        payload = part.get_payload(decode=True)
+        text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+    return _printable(text.replace("\r\n", "\n").removesuffix("\n"))
+
+
+def _printable(value: object) -> str | None:
+    """Text without the lone surrogates that undecodable bytes leave behind: JSON cannot hold them."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,73 @@
+"""The sandbox as one thing that starts and stops: an SMTP server and an HTTP server over one inbox."""
+
+import errno
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from tidings.errors import SetupError
+from tidings.sandbox.behaviour import FailureCount
+from tidings.sandbox.http_app import HttpSandbox
+from tidings.sandbox.inbox import Inbox
+from tidings.sandbox.smtp_server import MailHandler, SmtpServer
+from tidings.settings import SandboxSettings
+
+
+class Sandbox:
+    """Serves from `start` to `stop`, or as an async context manager."""
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.inbox = Inbox(settings.sandbox_keep)
+        self._settings = settings
+        failures = FailureCount()
+        self._http = HttpSandbox(
+            self.inbox, failures, settings.sandbox_slow_seconds, settings.sandbox_smtp_port
+        )
+        self._smtp = SmtpServer(MailHandler(self.inbox, failures, settings.sandbox_slow_seconds))
+        self._runner = web.AppRunner(
+            self._http.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
+
+    @property
+    def url(self) -> str:
+        """Where the inbox page is."""
+        return f"http://{self._settings.sandbox_host}:{self._settings.sandbox_port}"
+
+    async def start(self) -> None:
+        """Listen on both ports. Raises SetupError, naming the setting, if one cannot be had."""
+        settings = self._settings
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, settings.sandbox_host, settings.sandbox_port)
+        try:
+            await _listening(site.start(), settings.sandbox_port, "TIDINGS_SANDBOX_PORT")
+            smtp = self._smtp.start(settings.sandbox_host, settings.sandbox_smtp_port)
+            await _listening(smtp, settings.sandbox_smtp_port, "TIDINGS_SANDBOX_SMTP_PORT")
+        except SetupError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Hang up on everybody, at once."""
+        self._http.closing.set()
+        await self._smtp.stop()
+        await self._runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+async def _listening(start: Awaitable[None], port: int, setting: str) -> None:
+    try:
+        await start
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SetupError(f"Port {port} is taken. Set {setting} to a free one.") from error
+        raise SetupError(f"Cannot listen on port {port} ({setting}): {error.strerror}.") from error
