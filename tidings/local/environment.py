@@ -1,0 +1,84 @@
+"""The environment of our own processes in a local system: what the user set, and where everything is."""
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidings.local.data_folder import DataFolder
+from tidings.local.ports import Ports
+from tidings.local.temporal_server import NAMESPACE
+from tidings.settings import ProviderSettings
+
+_WEBHOOK_SECRET_FILE = "webhook_secret"  # noqa: S105 -- a file's name
+_LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the parts of a local system are reached, database and key apart."""
+
+    api: str
+    temporal: str
+    ui: str
+    sandbox: str
+
+    @classmethod
+    def of(cls, ports: Ports, api_host: str) -> "Addresses":
+        """The addresses that follow from the ports; an API on all interfaces is called by loopback."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(api_host, api_host)
+        if ":" in host:
+            host = f"[{host}]"
+        return cls(
+            api=f"http://{host}:{ports.api}",
+            temporal=f"127.0.0.1:{ports.temporal}",
+            ui=f"http://127.0.0.1:{ports.ui}",
+            sandbox=f"http://127.0.0.1:{ports.sandbox}",
+        )
+
+
+def program_environment(
+    folder: DataFolder, ports: Ports, addresses: Addresses, providers: ProviderSettings
+) -> Mapping[str, str]:
+    """What the API, the worker and the sandbox are given, apart from the database's address.
+
+    The user's own settings reach them too, by the environment or `.env`; where they name an SMTP server,
+    a webhook secret or allowed networks, those stand.
+    """
+    chosen = providers.model_fields_set
+    given = {
+        **_without_temporal_profile(),
+        "TEMPORAL_ADDRESS": addresses.temporal,
+        "TEMPORAL_NAMESPACE": NAMESPACE,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "TIDINGS_API_PORT": str(ports.api),
+        "TIDINGS_SANDBOX_HOST": "127.0.0.1",
+        "TIDINGS_SANDBOX_PORT": str(ports.sandbox),
+        "TIDINGS_SANDBOX_SMTP_PORT": str(ports.smtp),
+        "TIDINGS_SANDBOX_URL": addresses.sandbox,
+        "TIDINGS_TEMPORAL_UI_URL": addresses.ui,
+    }
+    if "smtp_host" not in chosen:
+        given["TIDINGS_SMTP_HOST"] = "127.0.0.1"
+        given["TIDINGS_SMTP_PORT"] = str(ports.smtp)
+        given["TIDINGS_SMTP_TLS"] = "none"
+    if "webhook_secret" not in chosen:
+        given["TIDINGS_WEBHOOK_SECRET"] = _webhook_secret(folder)
+    if "webhook_allowed_networks" not in chosen:
+        given["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] = _LOOPBACK
+    return given
+
+
+def _without_temporal_profile() -> dict[str, str]:
+    """The user's connection to another Temporal, TLS and key included, is not for the local one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+
+
+def _webhook_secret(folder: DataFolder) -> str:
+    kept = folder.secret(_WEBHOOK_SECRET_FILE)
+    if kept is None:
+        # 32 bytes in Standard Webhooks' form; it takes 24 to 64.
+        kept = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        folder.keep_secret(_WEBHOOK_SECRET_FILE, kept)
+    return kept
