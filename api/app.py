@@ -1,0 +1,40 @@
+"""The application: routes, errors and middleware around the parts."""
+
+from fastapi import FastAPI
+
+import tidings
+from api import error_handlers, openapi
+from api.composition import Parts
+from api.middleware import RequestContext
+from api.routes import health, notifications
+
+_DESCRIPTION = """\
+Durable delivery of notifications by e-mail, SMS, push and webhook. A `201` is a promise: each notification
+has a workflow of its own in Temporal, which carries it to its end through any crash.
+
+Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems. Times are UTC.
+"""
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The ASGI application. The parts' life is the caller's to manage (`api.composition.compose`)."""
+    app = FastAPI(
+        title="Tidings",
+        version=tidings.__version__,
+        description=_DESCRIPTION,
+        openapi_tags=[
+            {"name": "notifications", "description": "Submit, look, steer."},
+            {"name": "health", "description": "For load balancers and supervisors. No key needed."},
+        ],
+        redirect_slashes=False,
+        redoc_url=None,
+        # The framework's own spans and metrics cost time on each request, even if nobody collects them.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.parts = parts
+    app.include_router(notifications.router)
+    app.include_router(health.router)
+    app.add_middleware(RequestContext)
+    error_handlers.install(app)
+    openapi.install(app)
+    return app

@@ -1,0 +1,96 @@
+"""The API's composition root: the one place that builds its concretes and wires them together."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from api.key_cache import KeyCache
+from api.service import NotificationService
+from api.steering import Steering
+from tidings.database import migrations
+from tidings.database.api_keys import ApiKeyRepository
+from tidings.database.engine import create_engine
+from tidings.database.notifications import NotificationRepository
+from tidings.errors import StorageUnavailable
+from tidings.settings import ApiSettings, DatabaseSettings
+from tidings.temporal.client import connect
+from tidings.temporal.notifications import NotificationWorkflows
+
+Probe = Callable[[], Awaitable[None]]
+"""Returns if a part can be reached, raises if not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfiguration:
+    """All the settings an API process reads."""
+
+    api: ApiSettings
+    database: DatabaseSettings
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read them. Raises SetupError."""
+        return cls(api=ApiSettings.load(), database=DatabaseSettings.load())
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes work with."""
+
+    settings: ApiSettings
+    keys: KeyCache
+    workflows: NotificationWorkflows
+    service: NotificationService
+    steering: Steering
+    probes: Mapping[str, Probe]
+
+
+@asynccontextmanager
+async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
+    """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError."""
+    settings = configuration.api
+    client = await connect(lazy=True, identity=f"tidings-api-{os.getpid()}")
+    engine = create_engine(configuration.database, application_name="tidings-api")
+    workflows = NotificationWorkflows(client, settings.temporal_ui_url, timeout=settings.start_timeout)
+    service = NotificationService(
+        NotificationRepository(engine), workflows, start_timeout=settings.start_timeout
+    )
+    keys = KeyCache(
+        ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
+    )
+    refreshing = asyncio.create_task(keys.keep_fresh())
+    try:
+        yield Parts(
+            settings=settings,
+            keys=keys,
+            workflows=workflows,
+            service=service,
+            steering=Steering(service, workflows, wait=settings.cancel_wait),
+            probes={
+                "postgres": partial(_probe_postgres, engine),
+                "temporal": partial(_probe_temporal, client),
+            },
+        )
+    finally:
+        refreshing.cancel()
+        with suppress(asyncio.CancelledError):
+            await refreshing
+        await engine.dispose()
+
+
+async def _probe_postgres(engine: AsyncEngine) -> None:
+    # Any revision will do: during a rolling upgrade the database is ahead of some of the processes.
+    if await migrations.current(engine) is None:
+        raise StorageUnavailable("the database has no tables yet: run `tidings migrate`")
+
+
+async def _probe_temporal(client: Client) -> None:
+    await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))

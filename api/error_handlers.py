@@ -1,0 +1,90 @@
+"""The one place where errors become answers."""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from api import problems
+from api.problems import Problem, problem_response
+from api.validation import field_errors
+from tidings.errors import NotFound, OrchestratorUnavailable, StorageUnavailable
+
+
+def install(app: FastAPI) -> None:
+    """Answer every expected error with its problem. All others are bugs: the middleware answers them."""
+    for error_type, translate in _TRANSLATIONS.items():
+        app.add_exception_handler(error_type, _handler(translate))
+
+
+def _handler(translate: Callable[[Request, Any], Problem]) -> Callable[[Request, Exception], Any]:
+    async def handle(request: Request, error: Exception) -> Response:
+        return problem_response(request.url.path, translate(request, error))
+
+    return handle
+
+
+def _itself(request: Request, error: Problem) -> Problem:
+    return error
+
+
+def _invalid_query(request: Request, error: RequestValidationError) -> Problem:
+    # The first part of each location says "query".
+    faults = [{**fault, "loc": fault["loc"][1:]} for fault in error.errors()]
+    return Problem(problems.VALIDATION, "Some query parameters are not valid.", errors=field_errors(faults))
+
+
+def _refused_by_framework(request: Request, error: HTTPException) -> Problem:
+    if error.status_code == problems.NOT_FOUND.status:
+        return Problem(problems.NOT_FOUND, "There is nothing at this path.")
+    if error.status_code == problems.METHOD_NOT_ALLOWED.status:
+        allowed = ", ".join(sorted(_methods(request.app, request.scope)))
+        detail = f"This path takes {allowed}."
+        return Problem(problems.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
+    kind = problems.BAD_REQUEST if error.status_code < 500 else problems.INTERNAL
+    return Problem(kind, f"{kind.title}.", headers=error.headers)
+
+
+def _methods(app: FastAPI, scope: MutableMapping[str, Any]) -> set[str]:
+    """Every method of the path (RFC 9110, section 15.5.6); the framework names its first route's only."""
+    return {
+        method
+        for route in app.routes
+        if route.matches(scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+
+
+def _not_found(request: Request, error: NotFound) -> Problem:
+    return Problem(problems.NOT_FOUND, "There is no notification with this id.")
+
+
+def _storage_unavailable(request: Request, error: StorageUnavailable) -> Problem:
+    return Problem(
+        problems.STORAGE_UNAVAILABLE,
+        "Postgres cannot be reached, and this cannot be answered without it: try again later.",
+        headers=problems.RETRY_AFTER,
+    )
+
+
+def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) -> Problem:
+    return Problem(
+        problems.ORCHESTRATOR_UNAVAILABLE,
+        "Temporal cannot be reached, and this cannot be done without it: try again later.",
+        headers=problems.RETRY_AFTER,
+    )
+
+
+_TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
+    Problem: _itself,
+    RequestValidationError: _invalid_query,
+    HTTPException: _refused_by_framework,
+    NotFound: _not_found,
+    StorageUnavailable: _storage_unavailable,
+    OrchestratorUnavailable: _orchestrator_unavailable,
+}

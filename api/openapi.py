@@ -1,0 +1,69 @@
+"""The OpenAPI description, where the framework cannot derive it from the routes."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import MEDIA_TYPE, ProblemDetails
+from api.schemas.notification import NotificationView
+from api.schemas.submission import Submission
+
+_REFERENCE = "#/components/schemas/{model}"
+
+SUBMISSION_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Submission")}}},
+    }
+}
+"""We read the body ourselves (`api.body`), so the framework does not know of it."""
+
+CREATED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "description": "Accepted, and safe.",
+        "headers": {"Location": {"schema": {"type": "string"}, "description": "The notification's path."}},
+    }
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that are problems."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model="ProblemDetails")}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def accepted(description: str) -> dict[int | str, dict[str, Any]]:
+    """A 202 that shows the notification."""
+    return {202: {"description": description, "model": NotificationView}}
+
+
+def install(app: FastAPI) -> None:
+    """Have the app describe the models that only we know of."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            _add_models(schema["components"]["schemas"])
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # the framework's documented way
+
+
+def _add_models(schemas: dict[str, Any]) -> None:
+    for model, mode in ((Submission, "validation"), (ProblemDetails, "serialization")):
+        described = model.model_json_schema(ref_template=_REFERENCE, mode=mode)  # type: ignore[arg-type]
+        schemas.update(described.pop("$defs", {}))
+        schemas[model.__name__] = described
+    # The framework adds these for its own validation errors; we answer with problems.
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)

@@ -1,0 +1,114 @@
+"""Answers that say no: RFC 9457 problem details."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem. `name` ends its type URI, which never changes; docs/api.md describes each."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+
+    @property
+    def type(self) -> str:
+        """The type URI, relative to the API's root (RFC 9457, section 3.1.1)."""
+        return f"/problems/{self.name}"
+
+
+INVALID_JSON = Kind("invalid-json", HTTPStatus.BAD_REQUEST, "The body is not valid JSON")
+INVALID_CURSOR = Kind("invalid-cursor", HTTPStatus.BAD_REQUEST, "The cursor is not one of ours")
+BAD_REQUEST = Kind("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood")
+IDEMPOTENCY_KEY = Kind(
+    "idempotency-key-not-supported", HTTPStatus.BAD_REQUEST, "Idempotency-Key is not supported yet"
+)
+UNAUTHORIZED = Kind("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid API key is needed")
+NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
+METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
+WRONG_STATUS = Kind("wrong-status", HTTPStatus.CONFLICT, "The notification's status does not allow it")
+TOO_LARGE = Kind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
+UNSUPPORTED_MEDIA_TYPE = Kind(
+    "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json"
+)
+VALIDATION = Kind("validation", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid")
+INTERNAL = Kind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side")
+STORAGE_UNAVAILABLE = Kind(
+    "storage-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be reached"
+)
+ORCHESTRATOR_UNAVAILABLE = Kind(
+    "orchestrator-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Temporal cannot be reached"
+)
+NOT_READY = Kind("not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "A part cannot be reached")
+
+RETRY_AFTER = {"Retry-After": "5"}
+"""Seconds after which it is worth asking again while a part is away."""
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or `/` and the query parameter.")
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. Some kinds have members of their own, such as `errors` here."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="The path of the request.")
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):
+    """Raised anywhere below a route to answer with a problem. `detail` must hold no secret."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(f"{kind.name}: {detail}")
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+        self.members = members
+
+
+def problem_response(path: str, problem: Problem) -> Response:
+    """The answer to a request for `path`."""
+    kind = problem.kind
+    content: dict[str, Any] = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status.value,
+        "detail": problem.detail,
+        "instance": path,
+        **problem.members,
+    }
+    if problem.errors:
+        content["errors"] = [error.model_dump() for error in problem.errors]
+    return Response(
+        # As ASCII: a path or a field's name may hold what UTF-8 cannot.
+        json.dumps(content),
+        status_code=kind.status,
+        headers=dict(problem.headers) if problem.headers else None,
+        media_type=MEDIA_TYPE,
+    )

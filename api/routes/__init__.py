@@ -1,0 +1,1 @@
+"""The routes: HTTP in, one call of what does the work, HTTP out."""

@@ -1,0 +1,145 @@
+"""`/v1/notifications`: submit, get, list, cancel, retry."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from api import openapi, problems
+from api.body import read_json
+from api.composition import Parts
+from api.dependencies import PartsOfApp, Tenant
+from api.problems import Problem
+from api.schemas.listing import ListQuery, NotificationPage, cursor_of, id_from_cursor
+from api.schemas.notification import NotificationDetails, NotificationView, WorkflowView
+from api.schemas.submission import notification_from
+from api.steering import Steered
+from tidings.domain.identifiers import new_id
+from tidings.domain.record import NotificationRecord
+from tidings.errors import NotFound
+from tidings.temporal import names
+
+PATH = "/v1/notifications"
+
+router = APIRouter(prefix=PATH, tags=["notifications"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=NotificationView,
+    responses=openapi.problems(400, 401, 413, 415, 422, 503) | openapi.CREATED,
+    openapi_extra=openapi.SUBMISSION_BODY,
+)
+@router.post("/", status_code=201, include_in_schema=False)
+async def submit(request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
+    """Submit a notification.
+
+    The 201 is a promise: from then on the notification survives any crash, whether or not Postgres
+    is up. After a 503 nothing is promised.
+    """
+    if "Idempotency-Key" in request.headers:
+        # Ignoring it would send twice what the caller means to send once.
+        raise Problem(
+            problems.IDEMPOTENCY_KEY, "This version does not support Idempotency-Key: send without it."
+        )
+    document = await read_json(request, parts.settings.max_body_bytes)
+    notification = notification_from(document, id=new_id(), tenant=tenant, now=datetime.now(UTC))
+    record = await parts.service.submit(notification)
+    view = NotificationView.of(record, _workflow(parts, record))
+    return _json(view, 201, {"Location": f"{PATH}/{notification.id}"})
+
+
+@router.get("", response_model=NotificationPage, responses=openapi.problems(400, 401, 422, 503))
+@router.get("/", include_in_schema=False)
+async def list_notifications(
+    parts: PartsOfApp, tenant: Tenant, query: Annotated[ListQuery, Query()]
+) -> Response:
+    """List notifications, newest first.
+
+    By `page`, which counts all that match, or by the `next_cursor` of the list before, which counts
+    nothing and is as fast on the last page as on the first.
+    """
+    if query.cursor is None:
+        page = await parts.service.page(tenant, query.filter(), query.page, query.per_page)
+    else:
+        after = id_from_cursor(tenant, query.cursor)
+        page = await parts.service.after(tenant, query.filter(), after, query.per_page)
+    answer = NotificationPage(
+        data=[NotificationView.of(record, _workflow(parts, record)) for record in page.records],
+        total=page.total,
+        page=query.page if query.cursor is None else None,
+        per_page=query.per_page,
+        next_cursor=cursor_of(tenant, page.next_after) if page.next_after else None,
+    )
+    return _json(answer, 200)
+
+
+@router.get(
+    "/{notification_id}", response_model=NotificationDetails, responses=openapi.problems(401, 404, 503)
+)
+async def get(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+    """Get a notification with its body and its attempts.
+
+    An id that a 201 has named is always found: while there is no row of it yet, or no Postgres, its
+    workflow answers (and lists no attempts).
+    """
+    record = await parts.service.get(tenant, _parsed(notification_id))
+    return _json(NotificationDetails.of(record, _workflow(parts, record)), 200)
+
+
+@router.post(
+    "/{notification_id}/cancel",
+    response_model=NotificationView,
+    responses=openapi.problems(401, 404, 409, 503) | openapi.accepted("An attempt is still under way."),
+)
+async def cancel(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+    """Cancel a notification.
+
+    200: it is cancelled. 409: it is too late. 202: an attempt is still under way; it ends as `cancelled`
+    or `sent`, and nothing more is sent.
+    """
+    return _steered(parts, await parts.steering.cancel(tenant, _parsed(notification_id)))
+
+
+@router.post(
+    "/{notification_id}/retry",
+    response_model=NotificationView,
+    responses=openapi.problems(401, 404, 409, 503) | openapi.accepted("No worker has begun with it yet."),
+)
+async def retry(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+    """Retry a notification now.
+
+    From `failed`, `unknown` or `expired` a new attempt starts; from `retrying` the wait is cut short.
+    202: the wish is safe, but no worker has begun with it yet.
+    """
+    return _steered(parts, await parts.steering.retry(tenant, _parsed(notification_id)))
+
+
+def _parsed(notification_id: str) -> UUID:
+    """The id in a path. What cannot be an id of ours names no notification: NotFound."""
+    try:
+        parsed = UUID(notification_id)
+    except ValueError:
+        raise NotFound(notification_id) from None
+    # UUID() takes braces and other spellings too; each thing shall have one address.
+    if str(parsed) != notification_id.lower():
+        raise NotFound(notification_id)
+    return parsed
+
+
+def _workflow(parts: Parts, record: NotificationRecord) -> WorkflowView:
+    notification_id = record.notification.id
+    return WorkflowView(id=names.workflow_id(notification_id), url=parts.workflows.url(notification_id))
+
+
+def _steered(parts: Parts, steered: Steered) -> Response:
+    view = NotificationView.of(steered.record, _workflow(parts, steered.record))
+    return _json(view, 200 if steered.done else 202)
+
+
+def _json(model: BaseModel, status: int, headers: dict[str, str] | None = None) -> Response:
+    # Serialised here, in one step: the framework would validate the model a second time first.
+    return Response(model.model_dump_json(), status, headers, media_type="application/json")

@@ -1,0 +1,100 @@
+"""Lists of notifications: what may be asked for, and the cursor to go on with."""
+
+import base64
+import binascii
+import hashlib
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api import problems
+from api.problems import Problem
+from api.schemas.fields import Moment, Text
+from api.schemas.notification import NotificationView
+from tidings.domain.recipient import checked_recipient
+from tidings.domain.record import NotificationFilter
+from tidings.domain.vocabulary import Channel, Status
+
+_CHECK_BYTES = 4
+
+
+class ListQuery(BaseModel):
+    """The query parameters of `GET /v1/notifications`. A parameter it does not know is refused:
+    a misspelt filter must not list everything."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Status | None = None
+    channel: Channel | None = None
+    recipient: Annotated[Text, Field(max_length=4096)] | None = None
+    tag: Annotated[Text, Field(max_length=50)] | None = None
+    created_after: Moment | None = Field(default=None, description="Created at this time or later.")
+    created_before: Moment | None = Field(default=None, description="Created before this time.")
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    per_page: int = Field(default=20, ge=1, le=100)
+    cursor: Annotated[Text, Field(max_length=100)] | None = Field(
+        default=None,
+        description="The `next_cursor` of the list before, instead of `page`: nothing is counted.",
+    )
+
+    @model_validator(mode="after")
+    def _either_page_or_cursor(self) -> Self:
+        if self.cursor is not None and "page" in self.model_fields_set:
+            raise ValueError("give page or cursor, not both")
+        return self
+
+    def filter(self) -> NotificationFilter:
+        """What the repository is asked for."""
+        return NotificationFilter(
+            status=self.status,
+            channel=self.channel,
+            recipient=None if self.recipient is None else _as_stored(self.recipient),
+            tag=self.tag,
+            created_after=self.created_after,
+            created_before=self.created_before,
+        )
+
+
+class NotificationPage(BaseModel):
+    """One page of a list, newest first."""
+
+    data: list[NotificationView]
+    total: int | None = Field(description="How many match in all; null when asked by `cursor`.")
+    page: int | None = Field(description="Null when asked by `cursor`.")
+    per_page: int
+    next_cursor: str | None = Field(description="Where to go on; null on the last page.")
+
+
+def cursor_of(tenant: str, after: UUID) -> str:
+    """An opaque cursor: base64url of the id, with a check that binds it to the tenant."""
+    return base64.urlsafe_b64encode(after.bytes + _check(tenant, after.bytes)).decode().rstrip("=")
+
+
+def id_from_cursor(tenant: str, cursor: str) -> UUID:
+    """The id in a cursor. Raises Problem (400) for one that was not given to this tenant.
+
+    The check keeps out mistakes. What keeps one tenant from another is that every query names its tenant.
+    """
+    try:
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    id, check = decoded[:16], decoded[16:]
+    if len(id) != 16 or check != _check(tenant, id):
+        raise Problem(problems.INVALID_CURSOR, "Take the cursor from next_cursor of a list, unchanged.")
+    return UUID(bytes=id)
+
+
+def _check(tenant: str, id: bytes) -> bytes:
+    return hashlib.sha256(id + tenant.encode()).digest()[:_CHECK_BYTES]
+
+
+def _as_stored(recipient: str) -> str:
+    """E-mail addresses are stored in normal form (`Ada@EXAMPLE.com` as `Ada@example.com`)."""
+    if "@" in recipient:
+        try:
+            return checked_recipient(Channel.EMAIL, recipient)
+        except ValueError:
+            pass
+    return recipient

@@ -1,0 +1,125 @@
+"""Notifications as callers get them."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.fields import UtcTime
+from tidings.domain.notification import Attempt, DeliveryError
+from tidings.domain.record import NotificationRecord
+from tidings.domain.vocabulary import Channel, Outcome, Priority, Status
+
+
+class _View(BaseModel):
+    # Everything is given, null included, so that the schema says so.
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class ErrorView(_View):
+    """Why it failed: a stable code and words safe to show."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: DeliveryError | None) -> Self | None:
+        """The error, if there is one."""
+        return None if error is None else cls(code=error.code, message=error.message)
+
+
+class WorkflowView(_View):
+    """The workflow that delivers it, and its page in the Temporal Web UI."""
+
+    id: str
+    url: str
+
+
+class AttemptView(_View):
+    """One call of one provider. `outcome` is null while it runs."""
+
+    number: int
+    provider: str
+    outcome: Outcome | None
+    error: ErrorView | None
+    provider_reference: str | None
+    started_at: UtcTime
+    finished_at: UtcTime | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        """The attempt as its caller sees it."""
+        return cls(
+            number=attempt.number,
+            provider=attempt.provider,
+            outcome=attempt.outcome,
+            error=ErrorView.of(attempt.error),
+            provider_reference=attempt.provider_reference,
+            started_at=attempt.started_at,
+            finished_at=attempt.finished_at,
+        )
+
+
+class NotificationView(_View):
+    """A notification and where it stands."""
+
+    id: str
+    channel: Channel
+    recipient: str
+    subject: str | None
+    status: Status
+    priority: Priority
+    tags: list[str]
+    metadata: dict[str, Any] | None
+    provider: str | None = Field(description="The provider of the last attempt, or the one pinned.")
+    provider_reference: str | None = Field(description="The provider's own id of the message.")
+    error: ErrorView | None
+    attempt_count: int
+    next_attempt_at: UtcTime | None
+    send_at: UtcTime | None
+    expires_at: UtcTime | None
+    created_at: UtcTime
+    sent_at: UtcTime | None
+    delivered_at: UtcTime | None
+    updated_at: UtcTime
+    workflow: WorkflowView
+
+    @classmethod
+    def of(cls, record: NotificationRecord, workflow: WorkflowView, **more: Any) -> Self:
+        """The record as its owner sees it."""
+        notification, state = record.notification, record.state
+        return cls(
+            id=str(notification.id),
+            channel=notification.channel,
+            recipient=notification.recipient,
+            subject=notification.subject,
+            status=state.status,
+            priority=notification.priority,
+            tags=notification.tags,
+            metadata=notification.metadata,
+            provider=state.provider or notification.provider,
+            provider_reference=state.provider_reference,
+            error=ErrorView.of(state.error),
+            attempt_count=state.attempt_count,
+            next_attempt_at=state.next_attempt_at,
+            send_at=notification.send_at,
+            expires_at=notification.expires_at,
+            created_at=notification.created_at,
+            sent_at=state.sent_at,
+            delivered_at=state.delivered_at,
+            updated_at=state.updated_at,
+            workflow=workflow,
+            **more,
+        )
+
+
+class NotificationDetails(NotificationView):
+    """A notification with its body and every attempt."""
+
+    body: str
+    attempts: list[AttemptView]
+
+    @classmethod
+    def of(cls, record: NotificationRecord, workflow: WorkflowView, **more: Any) -> Self:
+        """The record with its attempts."""
+        attempts = [AttemptView.of(attempt) for attempt in record.attempts]
+        return super().of(record, workflow, body=record.notification.body, attempts=attempts, **more)

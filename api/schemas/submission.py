@@ -1,0 +1,151 @@
+"""A submission: the body of `POST /v1/notifications`, and the rules that bind its fields together."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from api import problems
+from api.problems import FieldError, Problem
+from api.schemas.fields import Line, Moment, Text
+from api.validation import field_errors, pointer
+from tidings.domain.notification import Notification
+from tidings.domain.providers import PROVIDERS
+from tidings.domain.recipient import checked_recipient
+from tidings.domain.vocabulary import Channel, Guarantee, Priority
+
+METADATA_BYTES = 16_384
+METADATA_DEPTH = 32
+FURTHEST_SEND_AT = timedelta(days=366)
+
+
+def _checked_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if _deeper_than(METADATA_DEPTH, value):
+        raise ValueError(f"must not nest deeper than {METADATA_DEPTH} levels")
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except ValueError:
+        raise ValueError("must not hold numbers beyond what JSON readers can hold") from None
+    if len(text.encode()) > METADATA_BYTES:
+        raise ValueError(f"must have at most {METADATA_BYTES} bytes as JSON")
+    if "\\u0000" in text and _holds_nul(value):
+        raise ValueError("must not hold the character NUL")
+    return value
+
+
+def _deeper_than(limit: int, value: object) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return limit == 0 or any(_deeper_than(limit - 1, child) for child in children)
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(child) for key, child in value.items())
+    return isinstance(value, list) and any(_holds_nul(child) for child in value)
+
+
+class Submission(BaseModel):
+    """A notification to deliver."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "channel": "email",
+                    "recipient": "ada@example.com",
+                    "subject": "Your order has left us",
+                    "body": "Hello Ada, order 1042 is on its way.",
+                    "metadata": {"order": 1042},
+                    "tags": ["orders"],
+                }
+            ]
+        },
+    )
+
+    channel: Channel
+    recipient: Annotated[Text, Field(min_length=1, max_length=4096)] = Field(
+        description="An e-mail address, an E.164 number, a device token or a URL, as the channel asks."
+    )
+    subject: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="Required for email, refused for sms, one line."
+    )
+    body: Annotated[Text, Field(min_length=1, max_length=10_000)]
+    html: Annotated[Text, Field(min_length=1, max_length=500_000)] | None = Field(
+        default=None, description="Email only: the body once more, as HTML."
+    )
+    metadata: Annotated[dict[str, Any], AfterValidator(_checked_metadata)] | None = Field(
+        default=None, description="Anything of yours, given back as it is: at most 16 KiB as JSON."
+    )
+    tags: Annotated[list[Annotated[Line, Field(min_length=1, max_length=50)]], Field(max_length=10)] = Field(
+        default=[], description="To find notifications by."
+    )
+    send_at: Moment | None = Field(
+        default=None, description="Not before this time, up to a year ahead; a time in the past means now."
+    )
+    expires_at: Moment | None = Field(default=None, description="No attempt begins at or after this time.")
+    priority: Priority = Priority.NORMAL
+    guarantee: Guarantee = Field(
+        default=Guarantee.AT_LEAST_ONCE,
+        description="What to do when nobody can know whether a message went out: send it again, or park it.",
+    )
+    provider: Line | None = Field(
+        default=None, description="Use this provider instead of the channel's route."
+    )
+
+
+def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> Notification:
+    """The notification that a decoded body asks for. Raises Problem (422) naming each field at fault."""
+    try:
+        submission = Submission.model_validate(document)
+    except ValidationError as error:
+        raise _invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
+    faults = list(_faults(submission, now))
+    recipient = ""
+    try:
+        recipient = checked_recipient(submission.channel, submission.recipient)
+    except ValueError as error:
+        faults.insert(0, ("recipient", str(error)))
+    if faults:
+        raise _invalid([FieldError(pointer=pointer([field]), detail=detail) for field, detail in faults])
+    accepted = dict(submission) | {"recipient": recipient}
+    return Notification(**accepted, id=id, tenant=tenant, created_at=now)
+
+
+def _invalid(errors: list[FieldError]) -> Problem:
+    return Problem(problems.VALIDATION, "Some fields are not valid.", errors=errors)
+
+
+def _faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
+    """What is wrong between the fields: each with the field to change."""
+    yield from _content_faults(submission)
+    yield from _time_faults(submission, now)
+    allowed = PROVIDERS[submission.channel]
+    if submission.provider is not None and submission.provider not in allowed:
+        yield "provider", f"must be one of {', '.join(allowed)} for {submission.channel}"
+
+
+def _content_faults(submission: Submission) -> Iterator[tuple[str, str]]:
+    if submission.channel is Channel.EMAIL and (submission.subject or "").strip() == "":
+        yield "subject", "is required for email"
+    if submission.channel is Channel.SMS and submission.subject is not None:
+        yield "subject", "is not for sms: a text message has none"
+    if submission.channel is not Channel.EMAIL and submission.html is not None:
+        yield "html", "is for email only"
+
+
+def _time_faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
+    if submission.send_at is not None and submission.send_at > now + FURTHEST_SEND_AT:
+        yield "send_at", f"must be at most {FURTHEST_SEND_AT.days} days ahead"
+    if submission.expires_at is not None and submission.expires_at <= now:
+        yield "expires_at", "must be in the future"
+    elif submission.expires_at is not None and submission.expires_at <= (submission.send_at or now):
+        yield "expires_at", "must be after send_at"

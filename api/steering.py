@@ -1,0 +1,115 @@
+"""Cancel and retry: a signal to the workflow, then a look at what came of it. Neither needs Postgres."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from api import problems
+from api.problems import Problem
+from api.service import NotificationService
+from tidings.domain.notification import DeliveryState
+from tidings.domain.record import NotificationRecord
+from tidings.domain.vocabulary import PARKED, Status
+from tidings.errors import OrchestratorUnavailable
+from tidings.temporal.notifications import NotificationWorkflows
+
+_FIRST_LOOK = 0.02
+_SLOWEST_LOOK = 0.25
+_RETRIABLE = PARKED | {Status.RETRYING}
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """The notification afterwards. `done` is False if the signal is safe but has not shown its effect yet."""
+
+    record: NotificationRecord
+    done: bool
+
+
+class Steering:
+    """Raises NotFound, OrchestratorUnavailable, or Problem (409) naming the status that forbids it."""
+
+    def __init__(
+        self, service: NotificationService, workflows: NotificationWorkflows, *, wait: float
+    ) -> None:
+        """`wait`: seconds to look for a signal's effect."""
+        self._service = service
+        self._workflows = workflows
+        self._wait = wait
+
+    async def cancel(self, tenant: str, notification_id: UUID) -> Steered:
+        """Stop the notification. One that is cancelled already stays so: asking twice is no error."""
+        record = await self._service.get(tenant, notification_id)
+        if not record.state.status.is_final:
+            if await self._workflows.cancel(notification_id):
+                seen = await self._look(notification_id, lambda state: state.status.is_final)
+            else:
+                seen = await self._last_state(tenant, notification_id)
+                _refuse_if_abandoned(seen)
+            record = _overlaid(record, seen)
+        status = record.state.status
+        if status.is_final and status is not Status.CANCELLED:
+            raise _conflict(status, "it is too late to cancel it")
+        return Steered(record, done=status is Status.CANCELLED)
+
+    async def retry(self, tenant: str, notification_id: UUID) -> Steered:
+        """Begin a new attempt now."""
+        record = await self._service.get(tenant, notification_id)
+        report = await self._workflows.status(notification_id)
+        record = _overlaid(record, report.state if report else None)
+        status, revision = record.state.status, record.state.revision
+        if status not in _RETRIABLE:
+            raise _conflict(status, "only one that is failed, unknown, expired or retrying can be retried")
+        if not await self._workflows.retry(notification_id):
+            raise _conflict(status, "its retry window is over")
+        seen = await self._look(notification_id, lambda state: state.revision > revision)
+        moved = seen is not None and seen.revision > revision
+        return Steered(_overlaid(record, seen), done=moved)
+
+    async def _look(
+        self, notification_id: UUID, enough: Callable[[DeliveryState], bool]
+    ) -> DeliveryState | None:
+        """The workflow's state as soon as it is `enough`, or the last one seen when the time is up."""
+        seen: DeliveryState | None = None
+        pause = _FIRST_LOOK
+        try:
+            async with asyncio.timeout(self._wait):
+                while True:
+                    report = await self._workflows.status(notification_id)
+                    if report is not None:
+                        seen = report.state
+                        if enough(seen):
+                            return seen
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, _SLOWEST_LOOK)
+        except (TimeoutError, OrchestratorUnavailable):
+            # The signal is taken, and Temporal keeps it: only its effect has not been seen.
+            return seen
+
+    async def _last_state(self, tenant: str, notification_id: UUID) -> DeliveryState | None:
+        found = await self._workflows.find(tenant, notification_id)
+        return found.state if found else None
+
+
+def _overlaid(record: NotificationRecord, state: DeliveryState | None) -> NotificationRecord:
+    """The record with whichever state is the later one: the row may lag behind the workflow."""
+    if state is None or state.revision <= record.state.revision:
+        return record
+    return record.model_copy(update={"state": state})
+
+
+def _conflict(status: Status, why: str) -> Problem:
+    return Problem(
+        problems.WRONG_STATUS, f"The notification is {status}: {why}.", notification_status=status.value
+    )
+
+
+def _refuse_if_abandoned(state: DeliveryState | None) -> None:
+    """A workflow that was terminated by hand is closed without any final status."""
+    if state is None or not state.status.is_final:
+        raise Problem(
+            problems.WRONG_STATUS,
+            "The notification's workflow was ended from outside: there is nothing left to cancel.",
+            notification_status=state.status.value if state else None,
+        )
