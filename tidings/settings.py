@@ -94,6 +94,9 @@ class ProviderSettings(_Settings):
     """The providers' addresses and credentials. Times in seconds."""
 
     provider_connect_timeout: float = Field(default=10, gt=0)
+    """How long a provider may take until a message can be handed over: connection, TLS, log-in, envelope."""
+    provider_response_timeout: float = Field(default=15, gt=0)
+    """How long a provider may take to answer a message that has gone out."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=1025, ge=1, le=65535)
     smtp_tls: SmtpTls = SmtpTls.AUTO
@@ -154,6 +157,8 @@ class SandboxSettings(_Settings):
     sandbox_smtp_port: int = Field(default=1025, ge=1, le=65535)
     sandbox_keep: int = Field(default=1_000, ge=1, le=100_000)
     """How many messages the inbox keeps; the oldest go first."""
+    sandbox_slow_seconds: float = Field(default=5, ge=0)
+    """How long recipients that begin with `slow` take to answer."""
 
 
 class ClientSettings(_Settings):

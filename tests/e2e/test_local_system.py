@@ -1,0 +1,89 @@
+"""The two commands of the README, as a new user meets them."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.local_system import Caller, LocalSystem
+from tests.support import eventually
+
+EMAIL = {"channel": "email", "subject": "Your order has shipped", "body": "It arrives on Tuesday."}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+async def system(tmp_path: Path) -> AsyncIterator[LocalSystem]:
+    system = LocalSystem.fresh(tmp_path / "data")
+    yield system
+    await system.clean_up()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def test_an_email_is_delivered_a_killed_worker_loses_nothing_and_all_stops_cleanly(
+    system: LocalSystem, session: aiohttp.ClientSession
+) -> None:
+    state = await system.start()
+    caller = Caller(session, state)
+    assert (system.data / "up.json").stat().st_mode & 0o777 == 0o600
+
+    # An email leaves over SMTP, stands in the inbox, and its workflow can be opened.
+    accepted = await caller.submit(**EMAIL, recipient="ada@example.com", metadata={"order": 7})
+    assert accepted["status"] == "pending"
+    sent = await caller.until(accepted["id"], "sent")
+    assert [(attempt["number"], attempt["outcome"]) for attempt in sent["attempts"]] == [(1, "accepted")]
+    (message,) = await caller.inbox("ada@example.com")
+    assert (message["channel"], message["subject"]) == ("email", EMAIL["subject"])
+    assert message["notification_id"] == accepted["id"]
+    assert EMAIL["body"] in message["body"]
+    assert EMAIL["subject"] in await caller.page(state["sandbox_url"])
+    assert accepted["workflow"]["url"].startswith(state["ui_url"])
+    assert "<html" in (await caller.page(accepted["workflow"]["url"])).lower()
+
+    # A worker dies by SIGKILL in the middle of a slow send; the notification is delivered all the same.
+    slow = await caller.submit(**EMAIL, recipient="slow@example.com")
+    await caller.until(slow["id"], "sending")
+    os.kill(state["pids"]["worker"], signal.SIGKILL)
+    sent = await caller.until(slow["id"], "sent", timeout=120)
+    assert [attempt["outcome"] for attempt in sent["attempts"]] == ["unknown", "accepted"]
+    assert sent["attempts"][0]["error"]["code"] == "worker_lost"
+    received = await caller.inbox("slow@example.com")
+    assert len({dict(message["headers"])["Message-ID"] for message in received}) == 1
+
+    assert await system.stop() == 0
+    assert not (system.data / "up.json").exists()
+    assert await eventually(lambda: system.living() == [])
+
+
+async def test_what_was_in_flight_goes_on_after_a_clean_stop_and_after_a_kill(
+    system: LocalSystem, session: aiohttp.ClientSession
+) -> None:
+    caller = Caller(session, await system.start())
+    waiting = await caller.submit(**EMAIL, recipient="temporary-failure-1@example.com")
+    await caller.until(waiting["id"], "retrying")
+    assert await system.stop(signal.SIGINT) == 0
+
+    state = await system.start()
+    caller = Caller(session, state)
+    again = await caller.until(waiting["id"], "sent")
+    assert [attempt["number"] for attempt in again["attempts"]] == [1, 2]
+    other = await caller.submit(**EMAIL, recipient="temporary-failure-1-b@example.com")
+    await caller.until(other["id"], "retrying")
+    assert system.process is not None
+    system.process.kill()
+    await system.process.wait()
+
+    caller = Caller(session, await system.start())
+    assert (await caller.until(other["id"], "sent"))["attempt_count"] == 2
+    assert (await caller.get(waiting["id"]))["status"] == "sent"
+    assert await system.stop() == 0
+    assert await eventually(lambda: system.living() == [])
