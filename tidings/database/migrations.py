@@ -1,12 +1,11 @@
 """Bringing the schema up to date, and telling whether it is.
 
-The scripts are found by the name of their package, so that they work from a checkout and from a wheel alike,
-and `tidings` imports nothing of them.
+The scripts lie beside the package `tidings`, in a checkout and where a wheel was installed alike. They are
+found by that place, not by name: the working directory may hold another `migrations`.
 """
 
 import asyncio
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 from alembic import command
@@ -20,6 +19,7 @@ from tidings.database.engine import create_migration_engine
 from tidings.database.storage import translated
 from tidings.errors import SetupError
 
+_SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 LOCK = int.from_bytes(b"tidings")
 """The key of the advisory lock that whoever migrates holds."""
 _LOCK_POLL = 0.1
@@ -119,9 +119,8 @@ def _scripts() -> ScriptDirectory:
 
 
 def _config() -> Config:
-    package = find_spec("migrations")
-    if package is None or package.origin is None:
-        raise SetupError("The package `migrations` is missing: install the whole of Tidings.")
+    if not (_SCRIPTS / "env.py").is_file():
+        raise SetupError(f"{_SCRIPTS} is missing: install the whole of Tidings.")
     config = Config()
-    config.set_main_option("script_location", str(Path(package.origin).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     return config

@@ -7,7 +7,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import parseaddr
+from email.utils import getaddresses
 
 from aiosmtplib.email import parse_address
 from email_validator import validate_email
@@ -54,12 +54,12 @@ class Mail:
 
 def parse_sender(smtp_from: str) -> Sender:
     """`Name <address>` or a bare address. Raises SetupError if it is neither."""
-    name, address = parseaddr(smtp_from)
+    [(name, address), *more] = getaddresses([smtp_from]) or [("", "")]
     try:
         exact = envelope_address(address)
     except ValueError:
         exact = ""
-    if not exact or not exact.isascii() or not name.isprintable():
+    if more or not exact or not exact.isascii() or not smtp_from.isprintable():
         raise SetupError(
             f"TIDINGS_SMTP_FROM: {smtp_from!r} is not like 'Tidings <notifications@example.com>'. Correct it."
         )

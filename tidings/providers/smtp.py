@@ -107,7 +107,7 @@ class SmtpProvider:
         await _greet(client)
         if self._settings.smtp_tls in (SmtpTls.AUTO, SmtpTls.STARTTLS):
             await self._start_tls(client)
-        if self._settings.smtp_username is not None:
+        if self._settings.smtp_username:
             await self._log_in(client, self._settings.smtp_username)
 
     async def _start_tls(self, client: SMTP) -> None:
@@ -116,7 +116,7 @@ class SmtpProvider:
             await _greet(client)
         elif self._settings.smtp_tls is SmtpTls.STARTTLS:
             raise ProviderMisconfigured("smtp_tls_missing", "the server does not offer STARTTLS")
-        elif self._settings.smtp_username is not None:
+        elif self._settings.smtp_username:
             raise ProviderMisconfigured(
                 "smtp_tls_missing",
                 "the server does not offer STARTTLS; TIDINGS_SMTP_TLS=none would send the password in clear",

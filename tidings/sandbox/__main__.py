@@ -1,12 +1,16 @@
 """`python -m tidings.sandbox`: the sandbox process. SIGTERM and SIGINT stop it."""
 
 import asyncio
-import logging
 import signal
 import sys
 
+import structlog
+
 from tidings.errors import SetupError
-from tidings.settings import SandboxSettings
+from tidings.logging import configure
+from tidings.settings import LogSettings, SandboxSettings
+
+log = structlog.get_logger("tidings.sandbox")
 
 
 async def serve(settings: SandboxSettings) -> None:
@@ -20,17 +24,14 @@ async def serve(settings: SandboxSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with Sandbox(settings) as sandbox:
-        logging.getLogger("tidings.sandbox").info(
-            "inbox at %s, SMTP on port %d", sandbox.url, settings.sandbox_smtp_port
-        )
+        log.info("sandbox_ready", inbox=sandbox.url, smtp_port=settings.sandbox_smtp_port)
         await stop.wait()
 
 
 def main() -> int:
     """Exit status: 0 after a signal, 1 if the sandbox cannot start."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("tidings").setLevel(logging.INFO)
     try:
+        configure(LogSettings.load())
         asyncio.run(serve(SandboxSettings.load()))
     except SetupError as error:
         sys.stderr.write(f"{error}\n")

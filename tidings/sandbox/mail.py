@@ -2,7 +2,7 @@
 
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
+from email.policy import compat32, default
 
 from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
@@ -11,6 +11,14 @@ from tidings.sandbox.inbox import ReceivedMessage
 
 def parse_mail(content: bytes, recipient: str) -> ReceivedMessage:
     """One mail as its reader would see it: subject, text, HTML, headers. Whatever came can be shown."""
+    try:
+        return _parsed(content, recipient)
+    except Exception:
+        # The library's header parser falls over malformed addresses in many ways, with any exception.
+        return _unparsed(content, recipient)
+
+
+def _parsed(content: bytes, recipient: str) -> ReceivedMessage:
     mail = message_from_bytes(content, policy=default)
     return ReceivedMessage(
         channel=Channel.EMAIL,
@@ -19,6 +27,19 @@ def parse_mail(content: bytes, recipient: str) -> ReceivedMessage:
         subject=_printable(mail["Subject"]),
         body=_part(mail, "plain") or "",
         html=_part(mail, "html"),
+        headers=[(name, _printable(value) or "") for name, value in mail.items()],
+        notification_id=_printable(mail[NOTIFICATION_HEADER]),
+    )
+
+
+def _unparsed(content: bytes, recipient: str) -> ReceivedMessage:
+    mail = message_from_bytes(content, policy=compat32)
+    return ReceivedMessage(
+        channel=Channel.EMAIL,
+        provider="smtp",
+        recipient=recipient,
+        subject=_printable(mail["Subject"]),
+        body=content.partition(b"\r\n\r\n")[2].decode("utf-8", "replace"),
         headers=[(name, _printable(value) or "") for name, value in mail.items()],
         notification_id=_printable(mail[NOTIFICATION_HEADER]),
     )

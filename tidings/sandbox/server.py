@@ -41,9 +41,10 @@ class Sandbox:
         await self._runner.setup()
         site = web.TCPSite(self._runner, settings.sandbox_host, settings.sandbox_port)
         try:
-            await _listening(site.start(), settings.sandbox_port, "TIDINGS_SANDBOX_PORT")
+            # HTTP last: whoever sees /health/live answer may send mail.
             smtp = self._smtp.start(settings.sandbox_host, settings.sandbox_smtp_port)
             await _listening(smtp, settings.sandbox_smtp_port, "TIDINGS_SANDBOX_SMTP_PORT")
+            await _listening(site.start(), settings.sandbox_port, "TIDINGS_SANDBOX_PORT")
         except SetupError:
             await self.stop()
             raise

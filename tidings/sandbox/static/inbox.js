@@ -23,6 +23,8 @@ function show(page, { whole, first }) {
   const known = new Set([...byId("list").children].map((row) => row.dataset.number));
   for (const id of ["channels", "list"]) byId(id).replaceChildren(...page.getElementById(id).childNodes);
   document.title = page.title;
+  const field = document.querySelector(".search input[type=search]");
+  if (field !== document.activeElement) field.value = new URL(location.href).searchParams.get("search") ?? "";
   document.body.className = page.body.className;
   if (!first && !whole) {
     for (const row of byId("list").children) row.classList.toggle("new", !known.has(row.dataset.number));

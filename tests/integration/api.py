@@ -1,0 +1,158 @@
+"""What the tests of the API share: the real application on a real port, and a caller with a key."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import aiohttp
+import uvicorn
+from pydantic import PostgresDsn
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from api.app import create_app
+from api.composition import ApiConfiguration, Parts, compose
+from tests.support import eventually, free_port
+from tidings.database.api_keys import ApiKeyRepository
+from tidings.database.engine import create_engine
+from tidings.domain.api_key import ApiKey, new_secret
+from tidings.settings import ApiSettings, DatabaseSettings
+from tidings.temporal import names
+
+EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "Hello, Ada."}
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are pytest's."""
+        yield
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, its body read."""
+
+    status: int
+    headers: Any
+    text: str
+    json: Any
+
+    @property
+    def kind(self) -> str:
+        """The last part of a problem's type."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.text
+        assert self.json["status"] == self.status
+        kind: str = self.json["type"].removeprefix("/problems/")
+        return kind
+
+    @property
+    def pointers(self) -> list[str]:
+        """The fields that a validation problem names."""
+        assert self.kind == "validation"
+        return [error["pointer"] for error in self.json["errors"]]
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API, and the key its calls are made with unless they say otherwise."""
+
+    url: str
+    parts: Parts
+    key: str
+    session: aiohttp.ClientSession
+    accepted: list[str] = field(default_factory=list)
+    """The ids of all notifications that were answered with 201."""
+
+    async def call(self, method: str, path: str, *, key: str | None = "", **request: Any) -> Answer:
+        """One call. `key` None: no Authorization header."""
+        headers = dict(request.pop("headers", {}))
+        if key is not None:
+            headers.setdefault("Authorization", f"Bearer {key or self.key}")
+        async with self.session.request(
+            method, self.url + path, headers=headers, allow_redirects=False, **request
+        ) as response:
+            text = await response.text()
+            is_json = "json" in response.headers.get("Content-Type", "")
+            answer = Answer(response.status, response.headers, text, json.loads(text) if is_json else None)
+        if answer.status == 201:
+            self.accepted.append(answer.json["id"])
+        return answer
+
+    async def get(self, path: str, **request: Any) -> Answer:
+        """GET."""
+        return await self.call("GET", path, **request)
+
+    async def post(self, path: str, **request: Any) -> Answer:
+        """POST."""
+        return await self.call("POST", path, **request)
+
+    async def submit(self, **fields: Any) -> Answer:
+        """Submit an e-mail with these fields changed."""
+        return await self.post("/v1/notifications", json=EMAIL | fields)
+
+    async def submitted(self, **fields: Any) -> str:
+        """The id of a notification that was accepted."""
+        answer = await self.submit(**fields)
+        assert answer.status == 201, answer.text
+        id: str = answer.json["id"]
+        return id
+
+
+async def make_key(database_url: str, tenant: str = "acme", secret: str | None = None) -> tuple[str, ApiKey]:
+    """A key in the database: its secret and what is stored of it."""
+    secret = secret or new_secret()
+    engine = create_engine(DatabaseSettings(database_url=PostgresDsn(database_url)))
+    try:
+        return secret, await ApiKeyRepository(engine).create(tenant, "test", secret)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def running_api(
+    database_url: str, temporal_address: str, *, key: str, **settings: Any
+) -> AsyncIterator[Api]:
+    """Run the API for the block, on a port of its own. The key is known when it begins."""
+    configuration = ApiConfiguration(
+        api=ApiSettings(**{"start_timeout": 5, "cancel_wait": 5} | settings),
+        database=DatabaseSettings(
+            database_url=PostgresDsn(database_url), database_connect_timeout=2, database_pool_timeout=2
+        ),
+    )
+    profile = {"TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}
+    async with contextlib.AsyncExitStack() as stack:
+        with mock.patch.dict(os.environ, profile):
+            parts = await stack.enter_async_context(compose(configuration))
+        port = free_port()
+        config = uvicorn.Config(
+            create_app(parts), port=port, log_config=None, access_log=False, lifespan="off", ws="none"
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve())
+        try:
+            await eventually(lambda: server.started)
+            async with aiohttp.ClientSession() as session:
+                api = Api(f"http://127.0.0.1:{port}", parts, key, session)
+                yield api
+                await _end_workflows(temporal_address, api.accepted)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def _end_workflows(temporal_address: str, ids: list[str]) -> None:
+    """End what a test leaves open, so that no later test's worker picks it up."""
+    if not ids:
+        return
+    with contextlib.suppress(RuntimeError):  # the test has stopped its server
+        client = await Client.connect(temporal_address)
+        for id in ids:
+            with contextlib.suppress(RPCError):
+                await client.get_workflow_handle(names.workflow_id(id)).terminate()

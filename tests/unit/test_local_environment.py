@@ -1,0 +1,80 @@
+"""What our own processes are told in a local system."""
+
+import os
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from tidings.local.data_folder import DataFolder
+from tidings.local.environment import Addresses, program_environment
+from tidings.local.ports import Ports
+from tidings.settings import ProviderSettings
+
+PORTS = Ports(api=1, temporal=2, ui=3, postgres=4, sandbox=5, smtp=6)
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No `.env` and no settings but the test's."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(("TIDINGS_", "TEMPORAL_")):
+            monkeypatch.delenv(name)
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    addresses = Addresses.of(PORTS, "127.0.0.1")
+    return dict(program_environment(DataFolder(tmp_path), PORTS, addresses, ProviderSettings.load()))
+
+
+def test_providers_lead_to_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    providers = ProviderSettings.load()
+    assert (providers.smtp_host, providers.smtp_port, providers.smtp_tls) == ("127.0.0.1", 6, "none")
+    assert providers.sandbox_url == "http://127.0.0.1:5"
+    assert [str(network) for network in providers.webhook_allowed_networks] == ["127.0.0.0/8", "::1/128"]
+    assert providers.webhook_secret is not None
+    Webhook(providers.webhook_secret.get_secret_value())
+
+
+def test_the_webhook_secret_is_made_once(tmp_path: Path) -> None:
+    first, second = environment(tmp_path), environment(tmp_path)
+    assert first["TIDINGS_WEBHOOK_SECRET"] == second["TIDINGS_WEBHOOK_SECRET"]
+    assert environment(tmp_path / "..")["TIDINGS_WEBHOOK_SECRET"] != first["TIDINGS_WEBHOOK_SECRET"]
+
+
+def test_what_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("TIDINGS_SMTP_HOST=mail.example.com\n")
+    monkeypatch.setenv("TIDINGS_WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8")
+    monkeypatch.setenv("TIDINGS_WORKER_SHUTDOWN_TIMEOUT", "7")
+    told = environment(tmp_path)
+    assert not any(name.startswith("TIDINGS_SMTP") for name in told)
+    assert told["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] == "10.0.0.0/8"
+    assert told["TIDINGS_WORKER_SHUTDOWN_TIMEOUT"] == "7"
+
+
+def test_the_users_own_temporal_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_API_KEY", "for the cloud")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "cloud.example.com:7233")
+    told = environment(tmp_path)
+    assert {name: value for name, value in told.items() if name.startswith("TEMPORAL_")} == {
+        "TEMPORAL_ADDRESS": "127.0.0.1:2",
+        "TEMPORAL_NAMESPACE": "default",
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:1"),
+        ("0.0.0.0", "http://127.0.0.1:1"),
+        ("::", "http://[::1]:1"),
+        ("::1", "http://[::1]:1"),
+        ("192.0.2.7", "http://192.0.2.7:1"),
+    ],
+)
+def test_the_api_is_called_where_it_listens(host: str, url: str) -> None:
+    assert Addresses.of(PORTS, host).api == url

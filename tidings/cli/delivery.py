@@ -1,0 +1,113 @@
+"""`send`, `show`, `list`: submit notifications and look at them, over HTTP."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from tidings.cli import screen
+from tidings.cli.context import api_access
+from tidings.cli.http import call
+
+Url = Annotated[str | None, typer.Option("--url", help="The API's address; else TIDINGS_URL.")]
+Key = Annotated[str | None, typer.Option("--api-key", help="The API key; else TIDINGS_API_KEY.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def send(
+    channel: Annotated[str, typer.Option(help="email, sms, push or webhook.")],
+    to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
+    body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
+    subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
+    send_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-03-01T09:00:00Z.")] = None,
+    expires_at: Annotated[str | None, typer.Option(help="RFC 3339; nothing is sent after it.")] = None,
+    priority: Annotated[str | None, typer.Option(help="critical, high, normal, low or bulk.")] = None,
+    guarantee: Annotated[str | None, typer.Option(help="at_least_once or at_most_once.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Use this provider and no other.")] = None,
+    url: Url = None,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a notification."""
+    fields = {
+        "channel": channel,
+        "recipient": to,
+        "body": sys.stdin.read() if body == "-" else body,
+        "subject": subject,
+        "html": _text_of(html),
+        "metadata": _object(metadata),
+        "tags": tag,
+        "send_at": send_at,
+        "expires_at": expires_at,
+        "priority": priority,
+        "guarantee": guarantee,
+        "provider": provider,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    _print(_call("POST", "/v1/notifications", url, api_key, json=given), as_json)
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="The notification's id.")],
+    url: Url = None,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a notification and its attempts."""
+    _print(_call("GET", f"/v1/notifications/{quote(id, safe='')}", url, api_key), as_json)
+
+
+def list_(
+    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only those of this channel.")] = None,
+    recipient: Annotated[str | None, typer.Option(help="Only those to this recipient.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    per_page: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    url: Url = None,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """List notifications, newest first."""
+    filters = {"status": status, "channel": channel, "recipient": recipient, "tag": tag}
+    query = {name: value for name, value in filters.items() if value is not None}
+    found = _call(
+        "GET", "/v1/notifications", url, api_key, params={**query, "page": page, "per_page": per_page}
+    )
+    screen.print_json(found) if as_json else screen.print_list(found)
+
+
+def _call(method: str, path: str, url: str | None, api_key: str | None, **request: Any) -> dict[str, Any]:
+    return asyncio.run(call(*api_access(url, api_key), method, path, **request))
+
+
+def _print(notification: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        screen.print_json(notification)
+    else:
+        screen.print_notification(notification)
+
+
+def _text_of(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read as text: {error}", param_hint="--html") from None
+
+
+def _object(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"is not JSON: {error}", param_hint="--metadata") from None

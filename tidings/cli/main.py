@@ -1,0 +1,79 @@
+"""`tidings`: the commands, and the one place where every one of them ends."""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+import typer
+
+from tidings import __version__
+from tidings.cli import delivery, keys, parts, steering, up
+from tidings.errors import TidingsError
+
+app = typer.Typer(
+    name="tidings",
+    help="Durable notification delivery on Temporal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidings {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Durable notification delivery on Temporal."""
+
+
+app.command("up", rich_help_panel="Run")(up.up)
+for part in (parts.api, parts.worker, parts.sandbox, parts.migrate):
+    app.command(rich_help_panel="Run")(part)
+app.command("send")(delivery.send)
+app.command("show")(delivery.show)
+app.command("list")(delivery.list_)
+app.command("cancel")(steering.cancel)
+app.command("retry")(steering.retry)
+app.add_typer(keys.app, name="keys")
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 by Ctrl-C."""
+    try:
+        status = app(args=arguments, prog_name="tidings", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except TidingsError as error:
+        sys.stderr.write(f"tidings: {error}\n")
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        return 0
+    return status if isinstance(status, int) else 0
+
+
+def main() -> NoReturn:
+    """Run the command of `sys.argv` and end the process, at once.
+
+    Not by `sys.exit`: the Temporal SDK's core can crash the interpreter while it is torn down, after all
+    work is done, in up to one run of five (sdk-python issue 300).
+    """
+    status = run()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            continue
+    os._exit(status)

@@ -1,0 +1,114 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import json
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_COLOURS = {
+    "sent": "green",
+    "delivered": "green",
+    "failed": "red",
+    "unknown": "red",
+    "expired": "yellow",
+    "retrying": "yellow",
+    "cancelled": "dim",
+}
+
+
+def print_json(data: Any) -> None:
+    """Data for programs."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def coloured(status: str) -> Text:
+    """A status in its colour."""
+    return Text(status, style=_COLOURS.get(status, ""))
+
+
+def print_notification(notification: dict[str, Any]) -> None:
+    """One notification with its attempts."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("id", notification["id"])
+    grid.add_row("status", coloured(notification["status"]))
+    rows = {
+        "to": f"{notification['recipient']} by {notification['channel']}",
+        "subject": notification["subject"],
+        "error": _error(notification["error"]),
+        "next attempt": notification["next_attempt_at"],
+        "created": notification["created_at"],
+        "sent": notification["sent_at"],
+        "reference": notification["provider_reference"],
+        "workflow": notification["workflow"]["url"],
+    }
+    for name, value in rows.items():
+        if value:
+            grid.add_row(name, Text(str(value)))
+    console = _console()
+    console.print(grid)
+    if notification.get("attempts"):
+        console.print()
+        console.print(_attempts(notification["attempts"]))
+
+
+def print_list(page: dict[str, Any]) -> None:
+    """A page of notifications."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "status", "channel", "recipient", "attempts", "created"):
+        table.add_column(column, no_wrap=column in ("id", "status", "channel"), overflow="fold")
+    for item in page["data"]:
+        table.add_row(
+            item["id"],
+            coloured(item["status"]),
+            item["channel"],
+            Text(item["recipient"]),
+            str(item["attempt_count"]),
+            _short(item["created_at"]),
+        )
+    console = _console()
+    if not page["data"]:
+        console.print("No notifications.")
+        return
+    console.print(table)
+    if page["total"] is not None and page["total"] > len(page["data"]):
+        console.print(f"\n{len(page['data'])} of {page['total']}; --page {page['page'] + 1} shows more.")
+
+
+def print_keys(keys: list[dict[str, Any]]) -> None:
+    """API keys, their secrets not among them."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "key", "tenant", "name", "created", "revoked"):
+        table.add_column(column, no_wrap=column == "id")
+    for key in keys:
+        table.add_row(
+            *(key["id"], f"{key['shown']}…", Text(key["tenant"]), Text(key["name"])),
+            *(_short(key["created_at"]), _short(key["revoked_at"])),
+        )
+    _console().print(table if keys else "No API keys. `tidings keys create` makes one.")
+
+
+def _attempts(attempts: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("attempt", "provider", "outcome", "started", "reason"):
+        table.add_column(column)
+    for attempt in attempts:
+        table.add_row(
+            *(str(attempt["number"]), attempt["provider"], attempt["outcome"] or "under way"),
+            *(_short(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
+        )
+    return table
+
+
+def _error(error: dict[str, Any] | None) -> str | None:
+    return f"{error['code']}: {error['message']}" if error else None
+
+
+def _short(time: str | None) -> str:
+    return time[:19].replace("T", " ") if time else ""
+
+
+def _console() -> Console:
+    return Console(highlight=False)
