@@ -4,7 +4,6 @@ import os
 import sys
 from typing import NoReturn
 
-import click
 import typer
 
 from tidings import __version__
@@ -49,19 +48,15 @@ app.add_typer(keys.app, name="keys")
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 by Ctrl-C."""
     try:
-        status = app(args=arguments, prog_name="tidings", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return 130
+        app(args=arguments, prog_name="tidings")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except TidingsError as error:
         sys.stderr.write(f"tidings: {error}\n")
         return 1
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        return 0
-    return status if isinstance(status, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def main() -> NoReturn:

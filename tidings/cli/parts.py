@@ -30,8 +30,8 @@ def sandbox() -> None:
 
 def migrate() -> None:
     """Bring the database up to date; any number of times, by any number of processes."""
+    from tidings.cli.context import database_settings
     from tidings.database import migrations
-    from tidings.settings import DatabaseSettings
 
-    asyncio.run(migrations.upgrade(str(DatabaseSettings.load().database_url)))
+    asyncio.run(migrations.upgrade(str(database_settings().database_url)))
     typer.echo(f"The database is at revision {migrations.head()}.")

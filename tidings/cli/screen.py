@@ -32,6 +32,8 @@ def coloured(status: str) -> Text:
 def print_notification(notification: dict[str, Any]) -> None:
     """One notification with its attempts."""
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
     grid.add_row("id", notification["id"])
     grid.add_row("status", coloured(notification["status"]))
     rows = {
@@ -58,7 +60,7 @@ def print_list(page: dict[str, Any]) -> None:
     """A page of notifications."""
     table = Table(box=None, pad_edge=False)
     for column in ("id", "status", "channel", "recipient", "attempts", "created"):
-        table.add_column(column, no_wrap=column in ("id", "status", "channel"), overflow="fold")
+        table.add_column(column, no_wrap=column != "recipient", overflow="fold")
     for item in page["data"]:
         table.add_row(
             item["id"],
@@ -81,7 +83,7 @@ def print_keys(keys: list[dict[str, Any]]) -> None:
     """API keys, their secrets not among them."""
     table = Table(box=None, pad_edge=False)
     for column in ("id", "key", "tenant", "name", "created", "revoked"):
-        table.add_column(column, no_wrap=column == "id")
+        table.add_column(column, no_wrap=column != "name", overflow="fold")
     for key in keys:
         table.add_row(
             *(key["id"], f"{key['shown']}…", Text(key["tenant"]), Text(key["name"])),
@@ -93,7 +95,7 @@ def print_keys(keys: list[dict[str, Any]]) -> None:
 def _attempts(attempts: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("attempt", "provider", "outcome", "started", "reason"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column != "reason", overflow="fold")
     for attempt in attempts:
         table.add_row(
             *(str(attempt["number"]), attempt["provider"], attempt["outcome"] or "under way"),

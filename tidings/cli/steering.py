@@ -88,7 +88,7 @@ async def _cancel(workflows: "NotificationWorkflows", id: UUID, reason: str | No
     if report.status is Status.CANCELLED:
         return Answer(str(id), True, report.status, "cancelled")
     if report.status.is_final:
-        return Answer(str(id), False, report.status, f"too late: {report.status}")
+        return Answer(str(id), False, report.status, f"too late: it is {report.status}")
     return Answer(
         str(id), True, report.status, f"{report.status}: an attempt is under way; nothing is sent after it"
     )
@@ -113,7 +113,7 @@ async def _not_open(workflows: "NotificationWorkflows", id: UUID) -> Answer:
     report = await workflows.status(id)
     if report is None:
         return Answer(str(id), False, None, "not found: Temporal has no open workflow for it")
-    return Answer(str(id), False, report.status, f"too late: {report.status}")
+    return Answer(str(id), False, report.status, f"too late: it is {report.status}")
 
 
 async def _until(

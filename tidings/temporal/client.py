@@ -16,8 +16,9 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
     try:
         config = ClientConfig.load_client_connect_config()
     except Exception as error:  # the SDK raises bare errors of its Rust core here
+        reason = " ".join(str(error).split())  # a TOML error draws its place over several lines
         raise SetupError(
-            f"The Temporal profile cannot be read: {error}. Check TEMPORAL_… and the file."
+            f"The Temporal profile cannot be read: {reason}. Check TEMPORAL_… and the file."
         ) from error
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(

@@ -46,7 +46,7 @@ function dress() {
     const at = new Date(tag.dateTime);
     const far = now - at > 12 * 3600 * 1000;
     tag.title = at.toLocaleString();
-    const brief = tag.closest(".screen-clock") && { hour: "2-digit", minute: "2-digit" };
+    const brief = tag.closest(".screen-clock") && { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const text = far && !brief ? at.toLocaleDateString() : at.toLocaleTimeString([], brief || undefined);
     if (tag.textContent !== text) tag.textContent = text;
   }

@@ -1,0 +1,200 @@
+"""Cancel and retry over HTTP: real Temporal, a real worker with the real workflow, a scripted provider.
+
+The worker keeps its log in memory, so there is never a row in Postgres: everything here works without.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.client import Client
+
+from tests.integration.api import Answer, Api, make_key, running_api
+from tests.support import eventually
+from tests.workflows.delivery import delivery_worker
+from tidings.domain.retry_schedule import RetrySchedule
+from tidings.errors import PermanentFailure, TransientFailure
+from tidings.local.temporal_server import TemporalServer
+from tidings.temporal import names
+
+BUSY = TransientFailure("smtp_451", "try again later")
+REFUSED = PermanentFailure("smtp_550", "no such mailbox")
+HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
+
+
+@pytest.fixture
+async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterator[Api]:
+    key, _ = await make_key(database_url)
+    async with running_api(database_url, temporal_server.address, key=key) as api:
+        yield api
+
+
+@pytest.fixture
+async def hasty_api(database_url: str, temporal_server: TemporalServer) -> AsyncIterator[Api]:
+    """An API that looks only briefly for what came of a signal."""
+    key, _ = await make_key(database_url)
+    async with running_api(database_url, temporal_server.address, key=key, cancel_wait=0.3) as api:
+        yield api
+
+
+async def reaches(api: Api, id: str, status: str) -> Answer:
+    async def there() -> Answer:
+        answer = await api.get(f"/v1/notifications/{id}")
+        assert answer.json["status"] == status
+        return answer
+
+    return await eventually(there)
+
+
+async def signals(client: Client, id: str) -> list[str]:
+    """The signals that the notification's workflow has taken."""
+    history = client.get_workflow_handle(names.workflow_id(id)).fetch_history_events()
+    return [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        async for event in history
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+
+
+async def test_cancel_of_a_scheduled_notification(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client) as delivery:
+        id = await api.submitted(send_at="2027-06-01T00:00:00Z")
+        await reaches(api, id, "scheduled")
+        answer = await api.post(f"/v1/notifications/{id}/cancel")
+        assert (answer.status, answer.json["status"]) == (200, "cancelled")
+        assert answer.json["next_attempt_at"] is None
+        assert delivery.provider.calls == []
+
+
+async def test_cancel_during_a_backoff(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS) as delivery:
+        id = await api.submitted()
+        waiting = (await reaches(api, id, "retrying")).json
+        assert waiting["error"] == {"code": "smtp_451", "message": "try again later"}
+        assert waiting["next_attempt_at"] > waiting["updated_at"]
+        answer = await api.post(f"/v1/notifications/{id}/cancel")
+        assert (answer.status, answer.json["status"]) == (200, "cancelled")
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_a_second_cancel_finds_it_cancelled(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS):
+        id = await api.submitted()
+        await reaches(api, id, "retrying")
+        for _ in range(2):
+            answer = await api.post(f"/v1/notifications/{id}/cancel")
+            assert (answer.status, answer.json["status"]) == (200, "cancelled")
+
+
+async def test_cancel_of_a_sent_notification_is_too_late(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client):
+        id = await api.submitted()
+        sent = (await reaches(api, id, "sent")).json
+        assert (sent["provider"], sent["provider_reference"]) == ("smtp", "reference-1")
+        answer = await api.post(f"/v1/notifications/{id}/cancel")
+        assert (answer.status, answer.kind) == (409, "wrong-status")
+        assert answer.json["notification_status"] == "sent"
+        assert "sent" in answer.json["detail"]
+
+
+async def test_cancel_during_an_attempt_that_succeeds_is_too_late(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client) as delivery:
+        delivery.provider.gate = asyncio.Event()
+        id = await api.submitted()
+        await delivery.provider.called.wait()
+        cancelling = asyncio.create_task(api.post(f"/v1/notifications/{id}/cancel"))
+        await eventually(lambda: signals(temporal_client, id))
+        delivery.provider.gate.set()
+        answer = await cancelling
+        assert (answer.status, answer.json["notification_status"]) == (409, "sent")
+
+
+async def test_cancel_while_an_attempt_goes_on_answers_202_and_holds(
+    hasty_api: Api, temporal_client: Client
+) -> None:
+    async with delivery_worker(temporal_client, [BUSY]) as delivery:
+        delivery.provider.gate = asyncio.Event()
+        id = await hasty_api.submitted()
+        await delivery.provider.called.wait()
+        answer = await hasty_api.post(f"/v1/notifications/{id}/cancel")
+        assert (answer.status, answer.json["status"]) == (202, "sending")
+        delivery.provider.gate.set()
+        await reaches(hasty_api, id, "cancelled")
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_cancel_without_a_worker_answers_202_and_holds(hasty_api: Api, temporal_client: Client) -> None:
+    id = await hasty_api.submitted()
+    answer = await hasty_api.post(f"/v1/notifications/{id}/cancel")
+    assert (answer.status, answer.json["status"]) == (202, "pending")
+    async with delivery_worker(temporal_client) as delivery:
+        await reaches(hasty_api, id, "cancelled")
+        assert delivery.provider.calls == []
+
+
+async def test_cancel_of_what_was_terminated_by_hand(api: Api, temporal_client: Client) -> None:
+    id = await api.submitted()
+    await temporal_client.get_workflow_handle(names.workflow_id(id)).terminate()
+    answer = await api.post(f"/v1/notifications/{id}/cancel")
+    assert (answer.status, answer.kind) == (409, "wrong-status")
+
+
+async def test_retry_of_a_failed_notification_begins_a_new_attempt(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [REFUSED, None]) as delivery:
+        id = await api.submitted()
+        await reaches(api, id, "failed")
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert answer.status == 200, answer.text
+        assert answer.json["status"] in ("sending", "sent")
+        assert answer.json["attempt_count"] == 2
+        await reaches(api, id, "sent")
+        assert len(delivery.provider.calls) == 2
+
+
+async def test_retry_cuts_a_backoff_short(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [BUSY, None], retry=HOURS):
+        id = await api.submitted()
+        await reaches(api, id, "retrying")
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert (answer.status, answer.json["attempt_count"]) == (200, 2)
+        await reaches(api, id, "sent")
+
+
+@pytest.mark.parametrize("status", ["scheduled", "sending", "sent", "cancelled"])
+async def test_retry_is_refused_from_any_other_status(api: Api, temporal_client: Client, status: str) -> None:
+    async with delivery_worker(temporal_client) as delivery:
+        scheduled = {"send_at": "2027-06-01T00:00:00Z"} if status in ("scheduled", "cancelled") else {}
+        if status == "sending":
+            delivery.provider.gate = asyncio.Event()
+        id = await api.submitted(**scheduled)
+        if status == "cancelled":
+            await api.post(f"/v1/notifications/{id}/cancel")
+        await reaches(api, id, status)
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert (answer.status, answer.kind) == (409, "wrong-status")
+        assert answer.json["notification_status"] == status
+        if delivery.provider.gate is not None:
+            delivery.provider.gate.set()
+            await reaches(api, id, "sent")
+        assert len(delivery.provider.calls) <= 1
+
+
+async def test_retry_after_the_window_says_so(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [REFUSED], retry_window=0):
+        id = await api.submitted()
+        await reaches(api, id, "failed")
+        await temporal_client.get_workflow_handle(names.workflow_id(id)).result()
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert (answer.status, answer.json["notification_status"]) == (409, "failed")
+        assert "retry window is over" in answer.json["detail"]
+
+
+async def test_retry_without_a_worker_answers_202_and_is_kept(
+    hasty_api: Api, temporal_client: Client
+) -> None:
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS):
+        id = await hasty_api.submitted()
+        await reaches(hasty_api, id, "retrying")
+    answer = await hasty_api.post(f"/v1/notifications/{id}/retry")
+    assert (answer.status, answer.json["status"]) == (202, "retrying")
+    assert await signals(temporal_client, id) == ["retry"]
