@@ -77,7 +77,7 @@ def main() -> int:
     try:
         configure(LogSettings.load())
         # uvloop where it is installed, asyncio's own loop elsewhere.
-        with asyncio.Runner(loop_factory=uvicorn.Config("api").get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvicorn.Config("api", log_config=None).get_loop_factory()) as runner:
             runner.run(serve())
     except SetupError as error:
         sys.stderr.write(f"tidings api: {error}\n")

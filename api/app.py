@@ -32,8 +32,11 @@ def create_app(parts: Parts) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.parts = parts
-    app.include_router(notifications.router)
-    app.include_router(health.router)
+    # Kept beside the framework's own list, which does not show the routes of an included router.
+    app.state.routes = list(app.routes)
+    for router in (notifications.router, health.router):
+        app.include_router(router)
+        app.state.routes += router.routes
     app.add_middleware(RequestContext)
     error_handlers.install(app)
     openapi.install(app)

@@ -1,6 +1,6 @@
 """The one place where errors become answers."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from api import problems
 from api.problems import Problem, problem_response
@@ -43,19 +43,19 @@ def _refused_by_framework(request: Request, error: HTTPException) -> Problem:
     if error.status_code == problems.NOT_FOUND.status:
         return Problem(problems.NOT_FOUND, "There is nothing at this path.")
     if error.status_code == problems.METHOD_NOT_ALLOWED.status:
-        allowed = ", ".join(sorted(_methods(request.app, request.scope)))
+        allowed = ", ".join(sorted(_methods(request, request.app.state.routes)))
         detail = f"This path takes {allowed}."
         return Problem(problems.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
     kind = problems.BAD_REQUEST if error.status_code < 500 else problems.INTERNAL
     return Problem(kind, f"{kind.title}.", headers=error.headers)
 
 
-def _methods(app: FastAPI, scope: MutableMapping[str, Any]) -> set[str]:
+def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
     """Every method of the path (RFC 9110, section 15.5.6); the framework names its first route's only."""
     return {
         method
-        for route in app.routes
-        if route.matches(scope)[0] is not Match.NONE
+        for route in routes
+        if route.matches(request.scope)[0] is not Match.NONE
         for method in getattr(route, "methods", None) or ()
     }
 

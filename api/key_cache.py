@@ -98,12 +98,16 @@ class KeyCache:
                 if not reached:
                     log.info("api_keys_loaded", keys=len(self._known))
                 reached = True
-            except StorageUnavailable as error:
+            except Exception as error:  # whatever it is, what is known must not go stale for good
                 if reached is not False:
-                    log.warning("api_keys_not_refreshed", reason=str(error), known=len(self._known))
+                    expected = isinstance(error, StorageUnavailable)
+                    log.warning(
+                        "api_keys_not_refreshed",
+                        reason=str(error),
+                        known=len(self._known),
+                        exc_info=not expected,
+                    )
                 reached = False
-            except Exception:
-                log.exception("api_keys_not_refreshed")
             await asyncio.sleep(max(self._fresh / 2, 0.5))
 
     async def _ask(self, key_hash: bytes, entry: _Entry | None) -> _Entry:

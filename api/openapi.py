@@ -53,6 +53,7 @@ def install(app: FastAPI) -> None:
                 tags=app.openapi_tags,
             )
             _add_models(schema["components"]["schemas"])
+            _drop_foreign_problems(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -64,6 +65,13 @@ def _add_models(schemas: dict[str, Any]) -> None:
         described = model.model_json_schema(ref_template=_REFERENCE, mode=mode)  # type: ignore[arg-type]
         schemas.update(described.pop("$defs", {}))
         schemas[model.__name__] = described
-    # The framework adds these for its own validation errors; we answer with problems.
-    schemas.pop("HTTPValidationError", None)
-    schemas.pop("ValidationError", None)
+
+
+def _drop_foreign_problems(schema: dict[str, Any]) -> None:
+    """The framework promises its own form of 422 wherever a path has a parameter; we never answer so."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]

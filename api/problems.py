@@ -108,7 +108,7 @@ def problem_response(path: str, problem: Problem) -> Response:
     return Response(
         # As ASCII: a path or a field's name may hold what UTF-8 cannot.
         json.dumps(content),
-        status_code=kind.status,
+        status_code=kind.status.value,
         headers=dict(problem.headers) if problem.headers else None,
         media_type=MEDIA_TYPE,
     )

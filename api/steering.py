@@ -39,18 +39,19 @@ class Steering:
         self._wait = wait
 
     async def cancel(self, tenant: str, notification_id: UUID) -> Steered:
-        """Stop the notification. One that is cancelled already stays so: asking twice is no error."""
+        """Stop the notification. One that is cancelled already has nothing left to stop."""
         record = await self._service.get(tenant, notification_id)
-        if not record.state.status.is_final:
-            if await self._workflows.cancel(notification_id):
-                seen = await self._look(notification_id, lambda state: state.status.is_final)
-            else:
-                seen = await self._last_state(tenant, notification_id)
-                _refuse_if_abandoned(seen)
-            record = _overlaid(record, seen)
+        if record.state.status.is_final:
+            raise _too_late(record.state.status)
+        if await self._workflows.cancel(notification_id):
+            seen = await self._look(notification_id, lambda state: state.status.is_final)
+        else:
+            seen = await self._last_state(tenant, notification_id)
+            _refuse_if_abandoned(seen)
+        record = _overlaid(record, seen)
         status = record.state.status
         if status.is_final and status is not Status.CANCELLED:
-            raise _conflict(status, "it is too late to cancel it")
+            raise _too_late(status)
         return Steered(record, done=status is Status.CANCELLED)
 
     async def retry(self, tenant: str, notification_id: UUID) -> Steered:
@@ -103,6 +104,10 @@ def _conflict(status: Status, why: str) -> Problem:
     return Problem(
         problems.WRONG_STATUS, f"The notification is {status}: {why}.", notification_status=status.value
     )
+
+
+def _too_late(status: Status) -> Problem:
+    return _conflict(status, "there is nothing left to cancel")
 
 
 def _refuse_if_abandoned(state: DeliveryState | None) -> None:

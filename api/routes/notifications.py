@@ -62,15 +62,17 @@ async def list_notifications(
     By `page`, which counts all that match, or by the `next_cursor` of the list before, which counts
     nothing and is as fast on the last page as on the first.
     """
+    number: int | None = None
     if query.cursor is None:
-        page = await parts.service.page(tenant, query.filter(), query.page, query.per_page)
+        number = query.page or 1
+        page = await parts.service.page(tenant, query.filter(), number, query.per_page)
     else:
         after = id_from_cursor(tenant, query.cursor)
         page = await parts.service.after(tenant, query.filter(), after, query.per_page)
     answer = NotificationPage(
         data=[NotificationView.of(record, _workflow(parts, record)) for record in page.records],
         total=page.total,
-        page=query.page if query.cursor is None else None,
+        page=number,
         per_page=query.per_page,
         next_cursor=cursor_of(tenant, page.next_after) if page.next_after else None,
     )

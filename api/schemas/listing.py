@@ -3,10 +3,10 @@
 import base64
 import binascii
 import hashlib
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api import problems
 from api.problems import Problem
@@ -31,18 +31,21 @@ class ListQuery(BaseModel):
     tag: Annotated[Text, Field(max_length=50)] | None = None
     created_after: Moment | None = Field(default=None, description="Created at this time or later.")
     created_before: Moment | None = Field(default=None, description="Created before this time.")
-    page: int = Field(default=1, ge=1, le=1_000_000)
+    page: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="From 1, which is the default."
+    )
     per_page: int = Field(default=20, ge=1, le=100)
     cursor: Annotated[Text, Field(max_length=100)] | None = Field(
         default=None,
         description="The `next_cursor` of the list before, instead of `page`: nothing is counted.",
     )
 
-    @model_validator(mode="after")
-    def _either_page_or_cursor(self) -> Self:
-        if self.cursor is not None and "page" in self.model_fields_set:
-            raise ValueError("give page or cursor, not both")
-        return self
+    @field_validator("cursor")
+    @classmethod
+    def _not_beside_page(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("page") is not None:
+            raise ValueError("cannot be given together with page")
+        return value
 
     def filter(self) -> NotificationFilter:
         """What the repository is asked for."""

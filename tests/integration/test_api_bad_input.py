@@ -1,5 +1,6 @@
 """Bad input is refused with the right problem, named to the field, and leaves nothing behind."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from tests.integration.api import EMAIL, Answer, Api, make_key, running_api
@@ -294,6 +296,25 @@ async def test_a_chunked_body_without_a_length_is_cut_off_at_the_limit(api: Api)
 
     answer = await api.post("/v1/notifications", data=chunks(), headers=JSON)
     assert (answer.status, answer.kind) == (413, "too-large")
+
+
+async def test_a_caller_who_goes_away_is_no_fault_of_ours(api: Api) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    with capture_logs() as lines:
+        _, writer = await asyncio.open_connection(host, int(port))
+        head = (
+            "POST /v1/notifications HTTP/1.1",
+            f"Host: {host}",
+            f"Authorization: Bearer {api.key}",
+            "Content-Type: application/json",
+            "Content-Length: 100",
+        )
+        writer.write("\r\n".join([*head, "", "{"]).encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        await eventually(lambda: [line for line in lines if line["event"] == "request"])
+    assert [(line["event"], line["status"]) for line in lines] == [("request", 499)]
 
 
 async def test_a_thousand_unknown_fields_are_not_all_listed(api: Api) -> None:

@@ -72,16 +72,24 @@ def test_behind_a_closed_folder_the_weaker_capability_is_kept(closed: Path) -> N
 def test_containers_without_that_capability_take_the_other(
     closed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "held", lambda capability: capability == CAP_DAC_OVERRIDE)
+    monkeypatch.setattr(account, "held", lambda capability: capability != CAP_DAC_READ_SEARCH)
     found = account_for(closed / "data", closed / "postgres")
     assert found is not None
     assert found.capability == CAP_DAC_OVERRIDE
 
 
 @as_root
-def test_without_any_capability_the_remedy_is_named(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "held", lambda capability: False)
+def test_without_either_capability_the_remedy_is_named(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE}
+    monkeypatch.setattr(account, "held", lambda capability: capability not in lost)
     with pytest.raises(SetupError, match=r"run as an ordinary user, or put both below folders"):
+        account_for(closed / "data", closed / "postgres")
+
+
+@as_root
+def test_a_root_that_may_not_change_users_is_told_so(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "held", lambda capability: False)
+    with pytest.raises(SetupError, match=r"may not change to another user .*run as an ordinary user"):
         account_for(closed / "data", closed / "postgres")
 
 

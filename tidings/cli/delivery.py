@@ -11,7 +11,6 @@ import typer
 
 from tidings.cli import screen
 from tidings.cli.context import api_access
-from tidings.cli.http import call
 
 Url = Annotated[str | None, typer.Option("--url", help="The API's address; else TIDINGS_URL.")]
 Key = Annotated[str | None, typer.Option("--api-key", help="The API key; else TIDINGS_API_KEY.")]
@@ -85,6 +84,8 @@ def list_(
 
 
 def _call(method: str, path: str, url: str | None, api_key: str | None, **request: Any) -> dict[str, Any]:
+    from tidings.cli.http import call
+
     return asyncio.run(call(*api_access(url, api_key), method, path, **request))
 
 

@@ -1,20 +1,22 @@
 """`tidings up`: the whole system on one machine until Ctrl-C."""
 
 import asyncio
+import contextlib
 import json
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from tidings.local.data_folder import DataFolder
-from tidings.local.ports import Ports
-from tidings.local.system import LocalSystem
+from tidings.errors import SetupError
+
+if TYPE_CHECKING:
+    from tidings.local.system import LocalSystem
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PORT = {"min": 1, "max": 65535}
@@ -42,6 +44,13 @@ def up(
     ] = 1025,
 ) -> None:
     """Run PostgreSQL, Temporal, the API, a worker and the sandbox on this machine. Ctrl-C stops them."""
+    # Not at the top: every other command would wait for it, and containers have no `local` extra.
+    try:
+        from tidings.local.data_folder import DataFolder
+        from tidings.local.ports import Ports
+        from tidings.local.system import LocalSystem
+    except ModuleNotFoundError as error:
+        raise SetupError(f"{error.name} is missing: pip install 'tidings[local]'.") from None
     ports = Ports(
         api=api_port,
         temporal=temporal_port,
@@ -52,10 +61,10 @@ def up(
     )
     folder = DataFolder(data)
     with folder.locked():
-        asyncio.run(_run(folder, ports, Console(highlight=False)))
+        asyncio.run(_run(lambda say: LocalSystem(folder, ports, say), Console(highlight=False)))
 
 
-async def _run(folder: DataFolder, ports: Ports, console: Console) -> None:
+async def _run(build: "Callable[[Callable[[str], None]], LocalSystem]", console: Console) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def told_to_stop() -> None:
@@ -68,9 +77,11 @@ async def _run(folder: DataFolder, ports: Ports, console: Console) -> None:
         loop.add_signal_handler(number, told_to_stop)
 
     def say(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
+        # A closed terminal or pipe must not keep the parts from being stopped; rich exits on a broken pipe.
+        with contextlib.suppress(OSError, SystemExit):
+            console.print(line, markup=False, soft_wrap=True)
 
-    system = LocalSystem(folder, ports, say)
+    system = build(say)
     try:
         with console.status("Starting PostgreSQL, Temporal, sandbox, API and worker …"):
             ready = await _unless(stop, system.start())
@@ -97,7 +108,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
     return False
 
 
-def _show(system: LocalSystem, console: Console) -> None:
+def _show(system: "LocalSystem", console: Console) -> None:
     rows = Table.grid(padding=(0, 3))
     rows.add_row("API and its documentation", f"{system.addresses.api}/docs")
     rows.add_row("Temporal Web UI", system.addresses.ui)
@@ -114,7 +125,7 @@ def _show(system: LocalSystem, console: Console) -> None:
     console.print()
 
 
-def _curl(system: LocalSystem) -> str:
+def _curl(system: "LocalSystem") -> str:
     body = json.dumps(
         {
             "channel": "email",

@@ -3,15 +3,18 @@
 import os
 import pwd
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tidings.errors import SetupError
-from tidings.local.launch import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+from tidings.local.launch import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SETPCAP
 
 _NAMES = ("postgres", "nobody")
 _EXECUTE, _READ = 1, 4
+_TO_CHANGE_USER = (0, 6, 7)
+"""CAP_CHOWN, CAP_SETGID, CAP_SETUID (linux/capability.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,16 @@ def account_for(owned: Path, program: Path) -> Account | None:
     """
     if os.geteuid() != 0:
         return None
+    if sys.platform == "linux" and not all(held(number) for number in _TO_CHANGE_USER):
+        raise SetupError(
+            "Postgres cannot run as root, and this root may not change to another user "
+            "(CAP_CHOWN, CAP_SETGID, CAP_SETUID): run as an ordinary user."
+        )
     account = _owner(owned) or _service_account()
     needed = _capability_needed(account, owned, program)
     if needed is None:
         return account
-    kept = next((number for number in needed if held(number)), None)
+    kept = next((number for number in needed if held(number) and held(CAP_SETPCAP)), None)
     if kept is None:
         raise SetupError(
             f"Postgres cannot run as root, and user {account.uid} cannot reach {program} or {owned.parent}: "

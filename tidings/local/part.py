@@ -142,6 +142,8 @@ async def spawn(
             stdout=log,
             stderr=log,
             env=dict(environment),
+            # Another user may be shut out of the present folder.
+            cwd="/" if account else None,
             start_new_session=True,
         )
 

@@ -1,0 +1,151 @@
+"""The commands against the real API, database and Temporal: what they do, print and end with."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.client import Client
+
+from tests.integration.api import Api, make_key, running_api
+from tests.integration.command_line import Ended, tidings
+from tests.support import eventually, free_port
+from tests.workflows.delivery import Delivery, delivery_worker
+from tidings.domain.identifiers import new_id
+from tidings.errors import TransientFailure
+from tidings.local.temporal_server import TemporalServer
+from tidings.temporal.notifications import NotificationWorkflows
+
+BUSY = TransientFailure("smtp_451", "try again later")
+
+
+@pytest.fixture
+async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterator[Api]:
+    key, _ = await make_key(database_url)
+    async with running_api(database_url, temporal_server.address, key=key) as api:
+        yield api
+
+
+@pytest.fixture
+async def delivery(temporal_client: Client) -> AsyncIterator[Delivery]:
+    async with delivery_worker(temporal_client, [BUSY, None]) as delivery:
+        yield delivery
+
+
+async def over_http(api: Api, *arguments: str, stdin: str = "") -> Ended:
+    return await tidings(*arguments, stdin=stdin, TIDINGS_URL=api.url, TIDINGS_API_KEY=api.key)
+
+
+EMAIL = ("--channel", "email", "--to", "ada@example.com", "--subject", "Hello")
+
+
+async def test_send_prints_what_was_accepted_and_show_finds_it(api: Api, delivery: Delivery) -> None:
+    ended = await over_http(api, "send", *EMAIL, "--body", "-", "--tag", "a", "--json", stdin="from a pipe")
+    assert (ended.status, ended.err) == (0, "")
+    sent = json.loads(ended.out)
+    assert (sent["status"], sent["tags"]) == ("pending", ["a"])
+    shown = await over_http(api, "show", sent["id"], "--json")
+    assert json.loads(shown.out)["body"] == "from a pipe"
+    readable = await over_http(api, "show", sent["id"])
+    assert sent["id"] in readable.out
+    assert sent["workflow"]["url"] in readable.out.replace("\n", "").replace(" ", "")
+
+
+async def test_a_refused_submission_names_the_field_and_ends_with_1(api: Api) -> None:
+    ended = await over_http(api, "send", "--channel", "sms", "--to", "12", "--body", "x")
+    assert (ended.status, ended.out) == (1, "")
+    assert "/recipient" in ended.err
+    assert "E.164" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_cancel_and_retry_go_straight_to_temporal_with_the_api_down(
+    delivery: Delivery, temporal_client: Client, temporal_server: TemporalServer
+) -> None:
+    workflows = NotificationWorkflows(temporal_client, "")
+
+    async def retrying() -> bool:
+        report = await workflows.status(notification.id)
+        return report is not None and report.status == "retrying" and report.recorded
+
+    notification, _ = await delivery.start()
+    await eventually(retrying)
+    address = {"TEMPORAL_ADDRESS": temporal_server.address, "TIDINGS_URL": f"http://127.0.0.1:{free_port()}"}
+    cancelled = await tidings("cancel", str(notification.id), "--reason", "ordered twice", **address)
+    assert (cancelled.status, cancelled.out) == (0, f"{notification.id}  cancelled\n")
+    again = await tidings("cancel", str(notification.id), **address)
+    assert (again.status, again.out) == (1, f"{notification.id}  too late: it is cancelled\n")
+    late = await tidings("retry", str(notification.id), "--json", **address)
+    assert late.status == 1
+    assert json.loads(late.out)[0]["status"] == "cancelled"
+
+
+async def test_list_filters_and_says_when_there_is_nothing(api: Api) -> None:
+    nothing = await over_http(api, "list", "--status", "failed")
+    assert (nothing.status, nothing.out) == (0, "No notifications.\n")
+    wrong = await over_http(api, "list", "--status", "lost")
+    assert wrong.status == 1
+    assert "status" in wrong.err
+
+
+async def test_keys_are_made_once_shown_listed_without_secret_and_revoked(
+    database_url: str, api: Api
+) -> None:
+    made = await tidings(
+        "keys", "create", "--tenant", "acme", "--name", "tour", TIDINGS_DATABASE_URL=database_url
+    )
+    assert made.status == 0
+    secret = made.out.strip()
+    assert (await api.get("/v1/notifications", key=secret)).status == 200
+    listed = await tidings("keys", "list", "--json", TIDINGS_DATABASE_URL=database_url)
+    assert secret not in listed.out
+    (key,) = [key for key in json.loads(listed.out) if key["name"] == "tour"]
+    revoked = await tidings("keys", "revoke", key["id"], TIDINGS_DATABASE_URL=database_url)
+    assert revoked.status == 0
+
+    async def refused() -> bool:
+        return (await api.get("/v1/notifications", key=secret)).status == 401
+
+    await eventually(refused)
+    unknown = await tidings("keys", "revoke", str(new_id()), TIDINGS_DATABASE_URL=database_url)
+    assert unknown.status == 1
+    assert "tidings keys list" in unknown.err
+
+
+async def test_migrate_can_be_run_any_number_of_times(empty_database_url: str) -> None:
+    for _ in range(2):
+        ended = await tidings("migrate", TIDINGS_DATABASE_URL=empty_database_url)
+        assert (ended.status, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--version",), 0, "tidings "),
+        (("list", "--per-page", "1000"), 2, "--per-page"),
+        (("cancel",), 2, "Missing argument"),
+        (("cancel", "nonsense"), 2, "UUID"),
+        (("bogus",), 2, "bogus"),
+        (("send", "--channel", "email"), 2, "--to"),
+        (("send", *EMAIL, "--body", "x", "--metadata", "{"), 2, "--metadata"),
+        (("list",), 1, "TIDINGS_API_KEY"),
+        (("list", "--api-key", "td_live_x", "--url", "http://127.0.0.1:1"), 1, "tidings up"),
+        (("list", "--api-key", "td_live_x", "--url", "nonsense"), 1, "nonsense"),
+        (("up", "--api-port", "0"), 2, "--api-port"),
+        (("worker", "--bogus"), 2, "--bogus"),
+    ],
+)
+async def test_wrong_usage_ends_with_2_and_failure_with_1_in_few_words(
+    arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    ended = await tidings(*arguments)
+    assert ended.status == status, ended
+    assert said in ended.out + ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_bad_setting_is_one_line_that_names_it() -> None:
+    for command in ("api", "worker", "sandbox", "migrate"):
+        ended = await tidings(command, TIDINGS_DATABASE_URL="nonsense", TIDINGS_SANDBOX_PORT="many")
+        assert ended.status == 1, (command, ended)
+        assert ended.err.count("\n") == 1, (command, ended.err)
+        assert "TIDINGS_" in ended.err
