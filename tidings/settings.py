@@ -15,7 +15,9 @@ from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Channel
 from tidings.errors import SetupError
 
-_CONFIG = SettingsConfigDict(env_prefix="TIDINGS_", env_file=".env", extra="ignore", frozen=True)
+_CONFIG = SettingsConfigDict(
+    env_prefix="TIDINGS_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+)
 
 
 class _Settings(BaseSettings):

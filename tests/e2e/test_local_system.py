@@ -78,7 +78,7 @@ async def test_what_was_in_flight_goes_on_after_a_clean_stop_and_after_a_kill(
     # The sandbox counts failures in memory, so after its restart it may fail once more.
     numbers = [attempt["number"] for attempt in again["attempts"]]
     assert numbers == list(range(1, len(numbers) + 1))
-    assert [attempt["outcome"] for attempt in again["attempts"]][0] == "transient"
+    assert again["attempts"][0]["outcome"] == "transient"
     other = await caller.submit(**EMAIL, recipient="temporary-failure-1-b@example.com")
     await caller.until(other["id"], "retrying")
     assert system.process is not None

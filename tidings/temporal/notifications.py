@@ -24,6 +24,9 @@ from tidings.errors import OrchestratorUnavailable
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names
 
+_EVENTS_BEFORE_A_WORKER = 2
+"""The start and the first workflow task's scheduling: what a workflow has before any worker took it up."""
+
 
 class NotificationWorkflows:
     """The workflows of all notifications in one Temporal namespace.
@@ -138,7 +141,9 @@ class NotificationWorkflows:
     ) -> DeliveryState:
         if description.status == WorkflowExecutionStatus.COMPLETED:
             return (await handle.result(rpc_timeout=self._timeout)).state
-        report = await self._ask(handle)
+        taken_up = description.history_length > _EVENTS_BEFORE_A_WORKER
+        # A query would wait in vain for a worker that has never seen the workflow.
+        report = await self._ask(handle) if taken_up else None
         if report is not None:
             return report.state
         initial = DeliveryState.initial(notification)
