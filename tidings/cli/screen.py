@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_LEAST_WIDTH = 130
+
 _COLOURS = {
     "sent": "green",
     "delivered": "green",
@@ -113,4 +115,7 @@ def _short(time: str | None) -> str:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    """Wide enough for an id and a link on one line each: a narrow terminal wraps lines, we break no words."""
+    console = Console(highlight=False)
+    console.width = max(console.width, _LEAST_WIDTH)
+    return console
