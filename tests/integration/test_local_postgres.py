@@ -136,7 +136,7 @@ async def test_a_killed_starter_takes_its_server_along_and_the_next_goes_on(
     await server.start()
 
     assert server.pid != pid
-    assert not psutil.pid_exists(pid)
+    await eventually(lambda: not psutil.pid_exists(pid))
 
 
 async def test_a_living_server_of_our_folder_is_ended_first(server: PostgresServer) -> None:

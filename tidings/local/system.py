@@ -4,12 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from pydantic import PostgresDsn
-
 from tidings.database import migrations
-from tidings.database.api_keys import ApiKeyRepository
-from tidings.database.engine import create_engine
-from tidings.domain.api_key import hash_of, new_secret
+from tidings.local.api_key import working_key
 from tidings.local.data_folder import DataFolder
 from tidings.local.environment import Addresses, program_environment
 from tidings.local.leftovers import Mark, end_leftovers, word_for
@@ -19,10 +15,8 @@ from tidings.local.postgres import PostgresServer
 from tidings.local.program_parts import HttpPart, WorkerPart
 from tidings.local.supervisor import Supervisor
 from tidings.local.temporal_server import TemporalServer
-from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings
+from tidings.settings import ApiSettings, ProviderSettings
 
-TENANT = "default"
-_KEY_FILE = "api_key"
 _ORDER = ("postgres", "temporal", "sandbox", "worker", "api")
 """Who needs whom: stopped from the end."""
 _CRASH_PATIENCE = 10.0
@@ -88,25 +82,7 @@ class LocalSystem:
         await self._supervisor.start(self.postgres)
         url = self.postgres.database_url()
         await migrations.upgrade(url)
-        self.api_key = await self._working_key(url)
-
-    async def _working_key(self, url: str) -> str:
-        """The kept API key if the database knows it, else a new one."""
-        engine = create_engine(DatabaseSettings.load(database_url=PostgresDsn(url)))
-        try:
-            keys = ApiKeyRepository(engine)
-            kept = self.folder.secret(_KEY_FILE)
-            if kept is not None:
-                found = await keys.find(hash_of(kept))
-                if found is not None and found.revoked_at is None:
-                    return kept
-            # Kept first: a key in the database that nobody knows would only be rubbish.
-            fresh = new_secret()
-            self.folder.keep_secret(_KEY_FILE, fresh)
-            await keys.create(TENANT, "tidings up", fresh)
-            return fresh
-        finally:
-            await engine.dispose()
+        self.api_key = await working_key(self.folder, url)
 
     def _programs(self) -> tuple[Part, Part]:
         """The API and the worker; only now, as the database's password is known after its first start."""
