@@ -4,8 +4,8 @@ import asyncio
 import inspect
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast, overload
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -25,17 +25,15 @@ def free_port() -> int:
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T]], timeout: float = 20, interval: float = 0.05
+    condition: Callable[[], Coroutine[Any, Any, T | None]], timeout: float = 20, interval: float = 0.05
 ) -> T: ...
 
 
 @overload
-async def eventually(condition: Callable[[], T], timeout: float = 20, interval: float = 0.05) -> T: ...
+async def eventually(condition: Callable[[], T | None], timeout: float = 20, interval: float = 0.05) -> T: ...
 
 
-async def eventually(
-    condition: Callable[[], Awaitable[T]] | Callable[[], T], timeout: float = 20, interval: float = 0.05
-) -> T:
+async def eventually(condition: Callable[[], Any], timeout: float = 20, interval: float = 0.05) -> Any:
     """Ask `condition`, sync or async, until its answer is true; that answer.
 
     An AssertionError of the condition counts as "not yet". Raises AssertionError with the last answer
@@ -48,7 +46,7 @@ async def eventually(
             asked = condition()
             answer = await asked if inspect.isawaitable(asked) else asked
             if answer:
-                return cast(T, answer)
+                return answer
             last = answer
         except AssertionError as error:
             last = error

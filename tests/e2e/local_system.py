@@ -55,9 +55,10 @@ class LocalSystem:
         if not file.exists():
             return None
         state: dict[str, Any] = json.loads(file.read_text())
-        # A state file that a killed run left names the pids of that run.
-        if not psutil.pid_exists(state["pids"]["api"]) or state["ready"] is not True:
+        # A killed run leaves its state file behind.
+        if self.state is not None and self.state["pids"] == state["pids"]:
             return None
+        assert state["ready"] is True
         self.state = state
         return state
 
@@ -121,9 +122,18 @@ class Caller:
             assert notification["status"] == status, notification
             return notification
 
-        notification = await eventually(there, timeout=timeout)
-        assert notification is not None
+        notification: dict[str, Any] = await eventually(there, timeout=timeout)
         return notification
+
+    async def until_begun(self, notification_id: str) -> None:
+        """Wait until an attempt has begun: it is written down, and the provider is being called."""
+
+        async def begun() -> bool:
+            return any(
+                attempt["outcome"] is None for attempt in (await self.get(notification_id))["attempts"]
+            )
+
+        await eventually(begun)
 
     async def inbox(self, recipient: str) -> list[dict[str, Any]]:
         """What the sandbox received for a recipient, newest first."""

@@ -51,7 +51,7 @@ async def test_an_email_is_delivered_a_killed_worker_loses_nothing_and_all_stops
 
     # A worker dies by SIGKILL in the middle of a slow send; the notification is delivered all the same.
     slow = await caller.submit(**EMAIL, recipient="slow@example.com")
-    await caller.until(slow["id"], "sending")
+    await caller.until_begun(slow["id"])
     os.kill(state["pids"]["worker"], signal.SIGKILL)
     sent = await caller.until(slow["id"], "sent", timeout=120)
     assert [attempt["outcome"] for attempt in sent["attempts"]] == ["unknown", "accepted"]

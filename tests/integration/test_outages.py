@@ -44,9 +44,7 @@ class Chain:
             notification: dict[str, Any] = answer.json
             return notification
 
-        notification: dict[str, Any] | None = await eventually(there, timeout=60)
-        assert notification is not None
-        return notification
+        return await eventually(there, timeout=60)
 
 
 @pytest.fixture

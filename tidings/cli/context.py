@@ -22,7 +22,18 @@ def running_system() -> dict[str, Any]:
         state: dict[str, Any] = json.loads((folder / STATE_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return state
+    # A system that was killed leaves the file behind.
+    return state if any(_lives(pid) for pid in state.get("pids", {}).values()) else {}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def api_access(url: str | None, api_key: str | None) -> tuple[str, str]:
