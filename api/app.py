@@ -1,6 +1,7 @@
 """The application: routes, errors and middleware around the parts."""
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 import tidings
 from api import error_handlers, openapi
@@ -18,7 +19,7 @@ Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems. Times ar
 
 def create_app(parts: Parts) -> FastAPI:
     """The ASGI application. The parts' life is the caller's to manage (`api.composition.compose`)."""
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Tidings",
         version=tidings.__version__,
         description=_DESCRIPTION,
@@ -28,6 +29,8 @@ def create_app(parts: Parts) -> FastAPI:
         ],
         redirect_slashes=False,
         redoc_url=None,
+        # The docs page's own files: it must open on machines that reach no public network.
+        static_url="/docs/static",
         # The framework's own spans and metrics cost time on each request, even if nobody collects them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

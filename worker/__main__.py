@@ -9,7 +9,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from tidings.errors import SetupError
+from tidings.errors import OrchestratorUnavailable, SetupError
 from tidings.logging import configure
 from tidings.settings import LogSettings
 from tidings.temporal.client import connect
@@ -39,7 +39,7 @@ async def _connected(stop: asyncio.Event) -> Client | None:
     while not stop.is_set():
         try:
             return await connect(identity=f"tidings-worker-{os.getpid()}")
-        except RuntimeError as error:
+        except OrchestratorUnavailable as error:
             log.warning("temporal_unreachable", error=str(error), retry_in_seconds=_RECONNECT_SECONDS)
         try:
             await asyncio.wait_for(stop.wait(), _RECONNECT_SECONDS)

@@ -1,5 +1,6 @@
 """Submitting, getting and listing over HTTP, with real Postgres and real Temporal."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -294,3 +295,12 @@ def references(node: Any) -> list[str]:
         return []
     here = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
     return here + [found for child in node.values() for found in references(child)]
+
+
+async def test_the_docs_page_needs_no_other_host(api: Api) -> None:
+    page = (await api.get("/docs", key=None)).text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert any(source.endswith(".js") for source in sources)
+    assert all(source.startswith("/") for source in sources)
+    for source in sources:
+        assert (await api.get(source, key=None)).status == 200

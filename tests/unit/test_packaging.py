@@ -68,6 +68,19 @@ def test_compose_publishes_on_loopback_only_and_names_its_volumes(services: dict
     assert used == set(declared)
 
 
+def test_temporal_finds_its_dynamic_configuration(services: dict[str, Any]) -> None:
+    """Its image has no such file, and the server ends at once without one."""
+    mounted = {config["target"]: config["source"] for config in services["temporal"].get("configs", [])}
+    source = mounted["/etc/temporal/config/dynamicconfig/docker.yaml"]
+    declared = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["configs"]
+    assert yaml.safe_load(declared[source]["content"]) == {}
+
+
+def test_postgres_is_healthy_only_once_others_can_reach_it(services: dict[str, Any]) -> None:
+    """While its image sets the database up, the server answers on its socket alone."""
+    assert "--host=127.0.0.1" in services["postgres"]["healthcheck"]["test"]
+
+
 def test_compose_runs_every_part_from_the_one_image(services: dict[str, Any]) -> None:
     ours = {name: service["command"] for name, service in services.items() if "build" in service}
     assert ours == {name: [name] for name in ("migrate", "api", "worker", "sandbox")}

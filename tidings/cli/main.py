@@ -8,7 +8,7 @@ import typer
 
 from tidings import __version__
 from tidings.cli import delivery, keys, parts, steering, up
-from tidings.errors import TidingsError
+from tidings.errors import StorageUnavailable, TidingsError
 
 app = typer.Typer(
     name="tidings",
@@ -51,6 +51,9 @@ def run(arguments: list[str] | None = None) -> int:
         app(args=arguments, prog_name="tidings")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except StorageUnavailable as error:
+        sys.stderr.write(f"tidings: {error}. Start it by `tidings up`, or set TIDINGS_DATABASE_URL.\n")
+        return 1
     except TidingsError as error:
         sys.stderr.write(f"tidings: {error}\n")
         return 1

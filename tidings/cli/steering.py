@@ -12,7 +12,6 @@ import typer
 from tidings.cli import screen
 from tidings.cli.context import use_running_temporal
 from tidings.domain.vocabulary import Status
-from tidings.errors import OrchestratorUnavailable
 
 if TYPE_CHECKING:
     from tidings.messages.delivery import StatusReport
@@ -67,12 +66,7 @@ async def _all(action: Action, ids: list[UUID], reason: str | None) -> list[Answ
     from tidings.temporal.notifications import NotificationWorkflows
 
     use_running_temporal()
-    try:
-        client = await connect(identity="tidings-cli")
-    except RuntimeError as error:
-        raise OrchestratorUnavailable(
-            f"Temporal cannot be reached: {error}. Start it by `tidings up`, or set TEMPORAL_ADDRESS."
-        ) from None
+    client = await connect(identity="tidings-cli")
     workflows = NotificationWorkflows(client, "")
     return [await action(workflows, id, reason) for id in ids]
 

@@ -4,14 +4,14 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from tidings.errors import SetupError
+from tidings.errors import OrchestratorUnavailable, SetupError
 
 
 async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
     """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile.
 
     `lazy` puts the connection off to the first call, for a process that must start without Temporal.
-    Raises SetupError if the profile cannot be read, and RuntimeError if the server cannot be reached.
+    Raises SetupError if the profile cannot be read, OrchestratorUnavailable if the server cannot be reached.
     """
     try:
         config = ClientConfig.load_client_connect_config()
@@ -21,6 +21,11 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
             f"The Temporal profile cannot be read: {reason}. Check TEMPORAL_… and the file."
         ) from error
     config.setdefault("target_host", "127.0.0.1:7233")
-    return await Client.connect(
-        **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
-    )
+    try:
+        return await Client.connect(
+            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
+        )
+    except RuntimeError as error:
+        raise OrchestratorUnavailable(
+            f"Temporal cannot be reached at {config['target_host']}: start it, or set TEMPORAL_ADDRESS."
+        ) from error

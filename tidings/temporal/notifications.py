@@ -180,4 +180,4 @@ def _translated() -> Iterator[None]:
         # What a lazily connected client raises when its first connection fails.
         if "connect" not in str(error).lower():
             raise
-        raise OrchestratorUnavailable(f"Temporal cannot be reached: {error}") from error
+        raise OrchestratorUnavailable("Temporal cannot be reached.") from error
