@@ -5,7 +5,7 @@ from uuid import UUID
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.record import BegunAttempt
-from tidings.domain.vocabulary import Outcome
+from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import NotFound, StorageUnavailable
 
 
@@ -46,7 +46,9 @@ class InMemoryDeliveryLog:
         """Bring the notification to `state`, unless a later revision is there, and finish the attempt."""
         entry = self._entry(notification_id)
         if attempt is not None:
-            entry.attempts[attempt.number] = attempt
+            standing = entry.attempts.get(attempt.number)
+            if standing is None or standing.outcome in (None, Outcome.UNKNOWN):
+                entry.attempts[attempt.number] = attempt
         self._advance(entry, state)
 
     def state(self, notification_id: UUID) -> DeliveryState:
@@ -69,5 +71,7 @@ class InMemoryDeliveryLog:
 
     @staticmethod
     def _advance(entry: _Entry, state: DeliveryState) -> None:
-        if state.revision > entry.state.revision:
+        arrived = (Status.SENT, Status.DELIVERED)
+        backwards = entry.state.status in arrived and state.status not in arrived
+        if state.revision > entry.state.revision and not backwards:
             entry.state = state

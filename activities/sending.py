@@ -7,6 +7,7 @@ and where that run left nothing, that nobody can know.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -31,8 +32,12 @@ from tidings.providers.protocol import OutgoingMessage, Provider
 HEARTBEAT_EVERY = timedelta(seconds=3)
 """Well below the heartbeat timeout that the workflow sets, so that one late beat is no death."""
 
-_BEGIN_PAUSES = (0.2, 1.0)
-"""Seconds between tries to begin within one run. Only this run knows that it has not called anybody yet."""
+BEGIN_LIMIT = timedelta(minutes=5)
+"""How long one run tries to begin. Only this run knows that it has not called anybody yet: a statement of
+its that was lost on the way may still take effect, and the next run could not tell that from a call."""
+
+_BEGIN_PAUSE = 1.0
+"""Seconds between two tries."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,22 +64,24 @@ class SendActivities:
         Raises StorageUnavailable if the attempt could not be begun; the provider was not called then.
         """
         attempt = Attempt(number=request.number, provider=request.provider, started_at=_now())
-        begun = await self._begin(request, attempt)
-        if begun.earlier is not None:
-            return SendReport(attempt=_settled(begun.earlier), recorded=begun.recorded)
         async with _heartbeats():
+            begun = await self._begin(request, attempt)
+            if begun.earlier is not None:
+                return SendReport(attempt=_settled(begun.earlier), recorded=begun.recorded)
             attempt = await self._call(request, attempt, begun)
-        return SendReport(attempt=attempt, recorded=await self._keep(request, attempt))
+            return SendReport(attempt=attempt, recorded=await self._keep(request, attempt))
 
     async def _begin(self, request: SendRequest, attempt: Attempt) -> BegunAttempt:
         info = activity.info()
         claim = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
-        for pause in _BEGIN_PAUSES:
+        deadline = time.monotonic() + BEGIN_LIMIT.total_seconds()
+        while True:
             try:
                 return await self._log.begin(request.notification_id, attempt, request.state, claim)
             except StorageUnavailable:
-                await asyncio.sleep(pause)
-        return await self._log.begin(request.notification_id, attempt, request.state, claim)
+                if time.monotonic() + _BEGIN_PAUSE > deadline or activity.is_worker_shutdown():
+                    raise
+            await asyncio.sleep(_BEGIN_PAUSE)
 
     async def _call(self, request: SendRequest, attempt: Attempt, begun: BegunAttempt) -> Attempt:
         notification = begun.notification

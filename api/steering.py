@@ -41,6 +41,10 @@ class Steering:
     async def cancel(self, tenant: str, notification_id: UUID) -> Steered:
         """Stop the notification. One that is cancelled already has nothing left to stop."""
         record = await self._service.get(tenant, notification_id)
+        if record.state.status.is_parked:
+            # The row may lag behind a `retry` that has revived it.
+            report = await self._workflows.status(notification_id)
+            record = _overlaid(record, report.state if report else None)
         if record.state.status.is_final:
             raise _too_late(record.state.status)
         if await self._workflows.cancel(notification_id):

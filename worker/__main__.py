@@ -49,15 +49,21 @@ async def _connected(stop: asyncio.Event) -> Client | None:
 
 
 async def _work(workers: list[Worker], stop: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(worker.run()) for worker in workers]
-        log.info("worker_ready", task_queues=[worker.task_queue for worker in workers])
-        stopping = group.create_task(stop.wait())
-        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        log.info("worker_stopping")
-        for worker in workers:
-            group.create_task(worker.shutdown())
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(worker.run()) for worker in workers]
+            log.info("worker_ready", task_queues=[worker.task_queue for worker in workers])
+            stopping = group.create_task(stop.wait())
+            await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            log.info("worker_stopping")
+            for worker in workers:
+                group.create_task(worker.shutdown())
+    except ExceptionGroup as errors:
+        reason = " ".join(str(errors.exceptions[0]).split())
+        raise SetupError(
+            f"The worker cannot work: {reason}. Check TEMPORAL_NAMESPACE and its rights."
+        ) from errors
 
 
 def main() -> int:
@@ -67,6 +73,9 @@ def main() -> int:
         asyncio.run(run())
     except SetupError as error:
         sys.stderr.write(f"tidings worker: {error}\n")
+        return 1
+    except Exception:
+        log.exception("worker_failed")
         return 1
     return 0
 

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.recording import RecordingActivities
-from activities.sending import SendActivities
+from activities.sending import HEARTBEAT_EVERY, SendActivities
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
 from tidings.domain.notification import Notification
@@ -98,6 +98,9 @@ def _channel_worker(
         task_queue=names.send_queue(channel),
         activities=[sending.send],
         max_concurrent_activities=settings.worker_sends_per_channel,
+        # By default the SDK holds heartbeats back for most of their timeout: one late one would be a death.
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+        default_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2),
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout),
     )

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.recording import RecordingActivities
-    from activities.sending import SendActivities
+    from activities.sending import BEGIN_LIMIT, SendActivities
     from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
     from tidings.domain.vocabulary import Guarantee, Outcome, Status
     from tidings.messages.delivery import (
@@ -35,6 +35,9 @@ Answer = TypeVar("Answer")
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """How long a worker may be silent during a send before another takes over."""
+
+MARGIN = timedelta(seconds=30)
+"""What an attempt may take beside beginning and calling; a dead worker is noticed by its heartbeats."""
 
 _QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=3)
 _QUICK_LIMIT = timedelta(seconds=5)
@@ -78,6 +81,9 @@ class DeliverNotification:
     def retry(self, note: SignalNote | None = None) -> None:
         """Try again now: cuts a backoff short, revives `failed`, `unknown` and `expired`."""
         self._retry_requested = True
+        if self._state.status.is_parked:
+            # A `cancel` from before had nothing to stop; one that comes after this has.
+            self._cancel_requested = False
 
     @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> StatusReport:
@@ -98,6 +104,8 @@ class DeliverNotification:
         self._recorded = True
         self._show()
         await self._wait_for_send_at()
+        # A `retry` that came before there was anything to retry asks for nothing.
+        self._retry_requested = False
         await self._deliver(plan)
         while self._state.status.is_parked and await self._retried_within(plan.retry_window):
             await self._deliver(plan)
@@ -117,9 +125,9 @@ class DeliverNotification:
         while True:
             by_hand, self._retry_requested = self._retry_requested, False
             if self._cancel_requested:
-                await self._move(Status.CANCELLED)
+                await self._stop(Status.CANCELLED)
             elif self._expires_at is not None and self._expires_at <= workflow.now():
-                await self._move(Status.EXPIRED)
+                await self._stop(Status.EXPIRED)
             else:
                 attempt = await self._attempt(plan)
                 self._automatic_attempts += 0 if by_hand else 1
@@ -142,7 +150,7 @@ class DeliverNotification:
                 timeout=plan.attempt_timeout,
             ),
             task_queue=names.send_queue(self._notification.channel),
-            start_to_close_timeout=timedelta(seconds=plan.attempt_timeout) + 3 * HEARTBEAT_TIMEOUT,
+            start_to_close_timeout=timedelta(seconds=plan.attempt_timeout) + BEGIN_LIMIT + MARGIN,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             # Retried only where the provider was not called: the activity sees to that.
             retry_policy=_STEADY,
@@ -162,7 +170,7 @@ class DeliverNotification:
         elif attempt.outcome is Outcome.UNKNOWN and self._parks_when_unknown():
             await self._move(Status.UNKNOWN, attempt, error=attempt.error)
         elif self._cancel_requested:
-            await self._move(Status.CANCELLED, attempt, error=attempt.error)
+            await self._stop(Status.CANCELLED, attempt)
         elif attempt.outcome is Outcome.PERMANENT:
             await self._move(Status.FAILED, attempt, error=attempt.error)
         else:
@@ -171,6 +179,14 @@ class DeliverNotification:
     def _parks_when_unknown(self) -> bool:
         # After a `cancel` nothing more is sent, and `cancelled` would claim that nothing was.
         return self._notification.guarantee is Guarantee.AT_MOST_ONCE or self._cancel_requested
+
+    async def _stop(self, status: Status, attempt: Attempt | None = None) -> None:
+        """End as `status`, which says that nothing went out, or as `unknown` if an attempt may have."""
+        doubtful = [made for made in self._attempts if made.outcome is Outcome.UNKNOWN]
+        if doubtful:
+            await self._move(Status.UNKNOWN, attempt, error=doubtful[-1].error)
+        else:
+            await self._move(status, attempt, error=attempt.error if attempt else self._state.error)
 
     async def _back_off(self, attempt: Attempt, plan: DeliveryPlan) -> None:
         delay = plan.retry.delay_after(
@@ -199,11 +215,9 @@ class DeliverNotification:
             until=until,
             summary=f"{self._state.status}: can be retried until {until:%Y-%m-%d %H:%M:%S} UTC",
         )
-        if self._retry_requested:
-            self._cancel_requested = False
-            # Whoever retries an expired notification wants it sent.
-            if self._state.status is Status.EXPIRED:
-                self._expires_at = None
+        if self._retry_requested and self._expires_at is not None and self._expires_at <= workflow.now():
+            # Whoever retries a notification after its time wants it sent all the same.
+            self._expires_at = None
         return self._retry_requested
 
     async def _wait(self, condition: Callable[[], bool], *, until: datetime, summary: str) -> None:

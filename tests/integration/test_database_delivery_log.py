@@ -309,3 +309,16 @@ async def test_erasing_a_notification_takes_its_attempts_along(log: DeliveryLog,
     await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
     await fetch(engine, notifications.delete())
     assert await fetch(engine, select(delivery_attempts.c.number)) == []
+
+
+async def test_what_was_sent_is_never_moved_back_by_a_later_revision(
+    log: DeliveryLog, engine: AsyncEngine
+) -> None:
+    """A worker taken for dead may report late; then the workflow's next state must not undo it."""
+    notification = await persisted(log)
+    await log.record(notification.id, a_state(2, Status.SENT), an_attempt(1))
+    await log.record(notification.id, a_state(3, Status.RETRYING), None)
+    await log.begin(notification.id, an_attempt(2), a_state(4, Status.SENDING), "run-2")
+    assert (await stored(engine, notification)).state.status is Status.SENT
+    await log.record(notification.id, a_state(5, Status.DELIVERED), None)
+    assert (await stored(engine, notification)).state.status is Status.DELIVERED

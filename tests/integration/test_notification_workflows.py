@@ -174,3 +174,33 @@ async def test_everything_says_so_while_temporal_cannot_be_reached(
         await away.cancel(notification.id)
     with pytest.raises(OrchestratorUnavailable):
         await away.status(notification.id)
+
+
+@pytest.mark.parametrize(
+    ("signals", "status", "calls"),
+    [
+        ((names.SIGNAL_RETRY, names.SIGNAL_CANCEL), Status.CANCELLED, 0),
+        ((names.SIGNAL_CANCEL, names.SIGNAL_RETRY), Status.SENT, 1),
+    ],
+    ids=["cancel", "retry"],
+)
+async def test_the_later_of_retry_and_cancel_counts_for_a_failed_notification(
+    temporal_client: Client,
+    workflows: NotificationWorkflows,
+    signals: tuple[str, str],
+    status: Status,
+    calls: int,
+) -> None:
+    notification = an_email()
+    async with delivery_worker(temporal_client, [REFUSED]) as delivery:
+        await workflows.start(notification)
+        await reaches(workflows, notification, Status.FAILED)
+    # No worker runs: both signals reach the workflow in one activation.
+    handle = temporal_client.get_workflow_handle(
+        names.workflow_id(notification.id), result_type=DeliveryResult
+    )
+    for signal in signals:
+        await handle.signal(signal)
+    async with delivery_worker(temporal_client, log=delivery.log) as again:
+        assert (await handle.result()).state.status is status
+        assert len(again.provider.calls) == calls

@@ -2,16 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities import sending
 from activities.memory_log import InMemoryDeliveryLog
 from activities.sending import SendActivities
 from tests.workflows.delivery import ScriptedProvider
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.record import BegunAttempt
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import (
     PermanentFailure,
@@ -105,7 +108,33 @@ async def test_a_second_run_after_a_recorded_acceptance_reports_it_and_calls_nob
     assert len(provider.calls) == 1
 
 
-async def test_an_attempt_that_cannot_begin_calls_nobody() -> None:
+class FlakyLog(InMemoryDeliveryLog):
+    """Is away for the first so many tries to begin."""
+
+    failures = 0
+
+    async def begin(self, *arguments: Any) -> BegunAttempt:
+        if self.failures:
+            self.failures -= 1
+            raise StorageUnavailable("away")
+        return await super().begin(*arguments)
+
+
+async def test_the_run_that_could_not_begin_goes_on_trying_and_calls_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 0.001)
+    log, provider = FlakyLog(), ScriptedProvider([None])
+    notification = await persisted(log)
+    log.failures = 3
+    report = await run(log, provider, request_for(notification))
+    assert report.attempt.outcome is Outcome.ACCEPTED
+    assert len(provider.calls) == 1
+
+
+async def test_an_attempt_that_cannot_begin_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 0.001)
+    monkeypatch.setattr(sending, "BEGIN_LIMIT", timedelta(seconds=0.01))
     log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
     notification = await persisted(log)
     log.available = False

@@ -102,9 +102,10 @@ async def delivery_worker(
     *,
     retry: RetrySchedule | None = None,
     retry_window: float = 3_600,
+    log: InMemoryDeliveryLog | None = None,
 ) -> AsyncIterator[Delivery]:
-    """Run workers for the block, with a provider that follows the script."""
-    provider, log = ScriptedProvider(script), InMemoryDeliveryLog()
+    """Run workers for the block, with a provider that follows the script; `log`: an earlier one."""
+    provider, log = ScriptedProvider(script), log or InMemoryDeliveryLog()
     plan = DeliveryPlan(
         route=["smtp"],
         retry=retry or RetrySchedule(attempts=4, first=10, factor=2, cap=60, jitter=0),

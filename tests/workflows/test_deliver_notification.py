@@ -288,3 +288,41 @@ async def test_a_scheduled_notification_waits_for_its_time(time_skipping: Workfl
         assert state.status is Status.SENT
         assert state.attempt_count == 1
         assert await time_skipping.get_current_time() >= due
+
+
+async def test_a_cancel_after_an_unknown_attempt_does_not_claim_that_nothing_went_out(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [LOST]) as delivery:
+        _, handle = await delivery.start()
+        await reaches(delivery, handle, Status.RETRYING)
+        await handle.signal(names.SIGNAL_CANCEL)
+        state = (await handle.result()).state
+        assert state.status is Status.UNKNOWN
+        assert state.error is not None
+        assert state.error.code == "connection_lost"
+        assert len(delivery.provider.calls) == 1
+
+
+async def test_retry_of_a_failed_notification_sends_even_after_its_expiry(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [REFUSED, None]) as delivery:
+        deadline = await time_skipping.get_current_time() + timedelta(seconds=60)
+        _, handle = await delivery.start(expires_at=deadline)
+        await reaches(delivery, handle, Status.FAILED)
+        await time_skipping.sleep(120)
+        await handle.signal(names.SIGNAL_RETRY)
+        assert (await handle.result()).state.status is Status.SENT
+
+
+async def test_a_retry_while_scheduled_changes_neither_time_nor_budget(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
+        due = await time_skipping.get_current_time() + timedelta(days=1)
+        notification, handle = await delivery.start(send_at=due)
+        await reaches(delivery, handle, Status.SCHEDULED)
+        await handle.signal(names.SIGNAL_RETRY)
+        assert (await handle.result()).state.status is Status.FAILED
+        assert len(delivery.outcomes(notification.id)) == 4

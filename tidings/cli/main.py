@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
@@ -59,6 +60,10 @@ def run(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        # A fault of ours; it must not get past `main`, which ends the process safely.
+        traceback.print_exc()
+        return 1
     return 0
 
 

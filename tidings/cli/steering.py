@@ -12,12 +12,14 @@ import typer
 from tidings.cli import screen
 from tidings.cli.context import use_running_temporal
 from tidings.domain.vocabulary import Status
+from tidings.errors import OrchestratorUnavailable
 
 if TYPE_CHECKING:
     from tidings.messages.delivery import StatusReport
     from tidings.temporal.notifications import NotificationWorkflows
 
 WAIT_SECONDS = 5.0
+_CONNECT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
 _RETRYABLE = frozenset({Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.RETRYING})
 
@@ -66,7 +68,11 @@ async def _all(action: Action, ids: list[UUID], reason: str | None) -> list[Answ
     from tidings.temporal.notifications import NotificationWorkflows
 
     use_running_temporal()
-    client = await connect(identity="tidings-cli")
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            client = await connect(identity="tidings-cli")
+    except TimeoutError:
+        raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
     workflows = NotificationWorkflows(client, "")
     return [await action(workflows, id, reason) for id in ids]
 
@@ -99,6 +105,10 @@ async def _retry(workflows: "NotificationWorkflows", id: UUID, reason: str | Non
     if report is None:
         return Answer(
             str(id), True, None, "will be retried: no worker answers now, Temporal keeps the signal"
+        )
+    if report.attempt_count == count:
+        return Answer(
+            str(id), True, report.status, f"{report.status}: signalled, the attempt has not begun yet"
         )
     return Answer(str(id), True, report.status, f"{report.status}, attempt {report.attempt_count}")
 

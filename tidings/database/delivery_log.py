@@ -27,7 +27,7 @@ from tidings.database.storage import fetch
 from tidings.database.tables import delivery_attempts, notifications
 from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.record import BegunAttempt
-from tidings.domain.vocabulary import Outcome
+from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import NotFound
 
 
@@ -105,7 +105,11 @@ def _bring_to_state(after: CTE | None = None) -> ReturningUpdate[tuple[UUID]]:
         "sent_at": func.coalesce(notifications.c.sent_at, given["sent_at"]),
         "delivered_at": func.coalesce(notifications.c.delivered_at, given["delivered_at"]),
     }
-    moved = update(notifications).where(_THIS, notifications.c.revision < given["revision"]).values(values)
+    # A worker that was taken for dead may write `sent` late: no later revision makes that untrue.
+    arrived = [Status.SENT.value, Status.DELIVERED.value]
+    forward = or_(notifications.c.status.not_in(arrived), given["status"].in_(arrived))
+    later = notifications.c.revision < given["revision"]
+    moved = update(notifications).where(_THIS, later, forward).values(values)
     if after is not None:
         # Always true, and known only when every row of `after` has been written.
         moved = moved.where(select(func.count()).select_from(after).scalar_subquery() >= 0)

@@ -36,7 +36,7 @@ class RetrySchedule(BaseModel):
         if attempts_made >= self.attempts:
             return None
         # The exponent is bounded first: a float overflows at about 1e308.
-        exponent = min(attempts_made - 1, 64)
+        exponent = min(max(attempts_made - 1, 0), 64)
         delay = min(self.first * self.factor**exponent, self.cap)
         delay *= 1 + self.jitter * (2 * spread - 1)
         return max(delay, retry_after or 0.0)

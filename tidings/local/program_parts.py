@@ -63,7 +63,7 @@ class HttpPart(ProgramPart):
 class WorkerPart(ProgramPart):
     """The worker, ready when Temporal has it among the pollers of our task queue."""
 
-    stop_limit = 30.0  # sends under way may end first: TIDINGS_WORKER_SHUTDOWN_TIMEOUT
+    stop_limit = 60.0  # sends under way may end first: TIDINGS_WORKER_SHUTDOWN_TIMEOUT
 
     def __init__(
         self, *, temporal_address: str, environment: Mapping[str, str], log_file: Path, folder: Path
