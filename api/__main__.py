@@ -1,7 +1,6 @@
 """`python -m api`: serves HTTP until SIGTERM or SIGINT."""
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -15,6 +14,7 @@ from api.app import create_app
 from api.composition import ApiConfiguration, compose
 from tidings.errors import SetupError
 from tidings.logging import configure
+from tidings.process import end
 from tidings.settings import ApiSettings, LogSettings
 
 _GRACE_SECONDS = 15
@@ -86,8 +86,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The Temporal SDK's core may crash the interpreter while it tears down; all our work is done here.
-    os._exit(status)
+    end(main())

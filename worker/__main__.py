@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 
 from tidings.errors import OrchestratorUnavailable, SetupError
 from tidings.logging import configure
+from tidings.process import end
 from tidings.settings import LogSettings
 from tidings.temporal.client import connect
 from worker.composition import WorkerConfiguration, build_workers
@@ -81,8 +82,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The SDK's core may crash the interpreter while it tears down; all our work is done here.
-    os._exit(status)
+    end(main())

@@ -1,6 +1,5 @@
 """`tidings`: the commands, and the one place where every one of them ends."""
 
-import os
 import sys
 import traceback
 from typing import NoReturn
@@ -10,6 +9,7 @@ import typer
 from tidings import __version__
 from tidings.cli import delivery, keys, parts, steering, up
 from tidings.errors import StorageUnavailable, TidingsError
+from tidings.process import end
 
 app = typer.Typer(
     name="tidings",
@@ -61,22 +61,12 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception:
-        # A fault of ours; it must not get past `main`, which ends the process safely.
+        # A fault of ours; it must not get past `main`, which ends the process.
         traceback.print_exc()
         return 1
     return 0
 
 
 def main() -> NoReturn:
-    """Run the command of `sys.argv` and end the process, at once.
-
-    Not by `sys.exit`: the Temporal SDK's core can crash the interpreter while it is torn down, after all
-    work is done, in up to one run of five (sdk-python issue 300).
-    """
-    status = run()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            continue
-    os._exit(status)
+    """Run the command of `sys.argv` and end the process."""
+    end(run())
