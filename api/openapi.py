@@ -5,6 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.schemas.notification import NotificationView
@@ -61,8 +63,12 @@ def install(app: FastAPI) -> None:
 
 
 def _add_models(schemas: dict[str, Any]) -> None:
-    for model, mode in ((Submission, "validation"), (ProblemDetails, "serialization")):
-        described = model.model_json_schema(ref_template=_REFERENCE, mode=mode)  # type: ignore[arg-type]
+    modes: dict[type[BaseModel], JsonSchemaMode] = {
+        Submission: "validation",
+        ProblemDetails: "serialization",
+    }
+    for model, mode in modes.items():
+        described = model.model_json_schema(ref_template=_REFERENCE, mode=mode)
         schemas.update(described.pop("$defs", {}))
         schemas[model.__name__] = described
 

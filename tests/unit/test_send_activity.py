@@ -25,6 +25,7 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.messages.delivery import SendReport, SendRequest
+from tidings.providers.protocol import Acceptance, OutgoingMessage
 
 
 async def persisted(log: InMemoryDeliveryLog) -> Notification:
@@ -155,7 +156,7 @@ async def test_a_provider_that_does_not_answer_in_time_leaves_the_outcome_unknow
 
 async def test_a_fault_of_an_adapter_is_an_unknown_outcome_not_a_crash() -> None:
     class Faulty(ScriptedProvider):
-        async def send(self, message: object) -> object:  # type: ignore[override]  # it is meant to be wrong
+        async def send(self, message: OutgoingMessage) -> Acceptance:
             raise KeyError("surprise")
 
     log = InMemoryDeliveryLog()
