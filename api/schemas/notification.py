@@ -102,7 +102,7 @@ class NotificationView(_View):
             attempt_count=state.attempt_count,
             next_attempt_at=state.next_attempt_at,
             send_at=notification.send_at,
-            expires_at=notification.expires_at,
+            expires_at=state.expires_at,
             created_at=notification.created_at,
             sent_at=state.sent_at,
             delivered_at=state.delivered_at,

@@ -79,6 +79,9 @@ def a_full_notification() -> Notification:
         provider="smtp",
         send_at=NOW + timedelta(hours=1),
         expires_at=NOW + timedelta(days=1),
+        idempotency_key="order-1042",
+        fingerprint="0f" * 32,
+        schedule_id=new_id(),
     )
 
 
@@ -98,5 +101,6 @@ def a_state(revision: int, status: Status = Status.SENDING, **changes: Any) -> D
     """A state at a revision."""
     return DeliveryState(
         **{"status": status, "revision": revision, "attempt_count": 1, "provider": "smtp", "updated_at": NOW}
+        | {"automatic_attempts": 1}
         | changes
     )

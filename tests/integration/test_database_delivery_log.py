@@ -67,6 +67,7 @@ async def test_all_of_a_notification_comes_back_as_it_went_in(log: DeliveryLog, 
         next_attempt_at=NOW + timedelta(seconds=5),
         sent_at=NOW + timedelta(seconds=1),
         delivered_at=NOW + timedelta(seconds=2),
+        expires_at=notification.expires_at,
     )
     await log.persist(notification, state)
     record = await stored(engine, notification)

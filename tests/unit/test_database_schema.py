@@ -30,7 +30,9 @@ def test_no_index_names_a_column_that_changes() -> None:
         indexed |= {column.name for column in table.primary_key}
         assert indexed, table.name
         assert not indexed & CHANGING[table.name], table.name
-        assert not any(index.dialect_kwargs.get("postgresql_where") for index in table.indexes), table.name
+        predicates = [str(index.dialect_kwargs.get("postgresql_where", "")) for index in table.indexes]
+        words = {word for predicate in predicates for word in re.findall(r"\w+", predicate)}
+        assert not words & CHANGING[table.name], table.name
 
 
 def test_every_field_has_its_column() -> None:

@@ -129,9 +129,10 @@ def _begin() -> Any:
         .cte("claimed")
     )
     attempt = [claimed.c[name].label(f"attempt_{name}") for name in (*ATTEMPT_COLUMNS, "claim")]
+    shown = [notifications.c[name] for name in (*NOTIFICATION_COLUMNS, "expires_at")]
     # `revision` is the one from before this statement; the other columns never change.
     return (
-        select(*(notifications.c[name] for name in NOTIFICATION_COLUMNS), notifications.c.revision, *attempt)
+        select(*shown, notifications.c.revision, *attempt)
         .join_from(notifications, claimed, notifications.c.id == claimed.c.notification_id)
         .add_cte(_bring_to_state(after=claimed).cte("moved"))
     )

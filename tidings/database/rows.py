@@ -11,11 +11,13 @@ STATE_COLUMNS = (
     "status",
     "revision",
     "attempt_count",
+    "automatic_attempts",
     "provider",
     "provider_reference",
     "error_code",
     "error_message",
     "next_attempt_at",
+    "expires_at",
     "sent_at",
     "delivered_at",
     "updated_at",
@@ -41,6 +43,7 @@ def notification_values(notification: Notification) -> dict[str, Any]:
     """The columns of a notification that never change."""
     values = dict(notification)
     values["pinned_provider"] = values.pop("provider")
+    del values["expires_at"]  # the state's, which begins with the notification's
     return values
 
 
@@ -58,6 +61,7 @@ def notification_from(row: Mapping[str, Any]) -> Notification:
     """The notification as accepted."""
     values = {name: row[name] for name in NOTIFICATION_COLUMNS}
     values["provider"] = values.pop("pinned_provider")
+    values["expires_at"] = row["expires_at"]
     return Notification.model_validate(values)
 
 

@@ -4,8 +4,8 @@ Three rules keep writes cheap:
 
 - No index names a column that changes, so every status change is a HOT update: it rewrites one row and
   no index. The fill factor leaves room on the page for the new version of the row.
-- Keys are UUIDv7, so inserts go to the right edge of each index, and `(tenant, id)` read backwards is
-  "newest first" (keyset paging).
+- Ids are UUIDv7, so inserts go to the right edge of each index; but an id that was derived from an
+  idempotency key is random. So `(tenant, created_at, id)` read backwards is "newest first" (keyset paging).
 - Words such as a status are text with a CHECK, not an enum type: a new word is one
   `DROP CONSTRAINT` and `ADD CONSTRAINT … NOT VALID`, inside a transaction and without a table scan.
 """
@@ -29,6 +29,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
@@ -71,17 +72,21 @@ notifications = Table(
     Column("guarantee", Text, nullable=False),
     Column("pinned_provider", Text),
     _time("send_at"),
-    _time("expires_at"),
     _time("created_at", nullable=False),
+    Column("idempotency_key", Text),
+    Column("fingerprint", Text),
+    Column("schedule_id", Uuid),
     # The delivery state: the version with the highest revision.
     Column("status", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("attempt_count", Integer, nullable=False),
+    Column("automatic_attempts", Integer, nullable=False),
     Column("provider", Text),
     Column("provider_reference", Text),
     Column("error_code", Text),
     Column("error_message", Text),
     _time("next_attempt_at"),
+    _time("expires_at"),
     _time("sent_at"),
     _time("delivered_at"),
     _time("updated_at", nullable=False),
@@ -89,7 +94,10 @@ notifications = Table(
     _one_of("priority", Priority),
     _one_of("guarantee", Guarantee),
     _one_of("status", Status),
-    Index(None, "tenant", "id"),
+    # Of columns that never change alone: a status change must not touch any index.
+    Index(None, "tenant", "created_at", "id"),
+    Index(None, "tenant", "idempotency_key", unique=True),
+    Index(None, "schedule_id", "created_at", postgresql_where=text("schedule_id IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
 

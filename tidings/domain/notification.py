@@ -30,6 +30,12 @@ class Notification(BaseModel):
     send_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     created_at: AwareDatetime
+    idempotency_key: str | None = None
+    """The caller's Idempotency-Key, if one came along; `id` was derived from it then."""
+    fingerprint: str | None = None
+    """What a later submission under the same key is compared with: SHA-256 of the body, in hex."""
+    schedule_id: UUID | None = None
+    """The schedule that fired it, or None for a notification of its own."""
 
 
 class DeliveryError(BaseModel):
@@ -68,10 +74,14 @@ class DeliveryState(BaseModel):
     status: Status = Status.PENDING
     revision: int = 0
     attempt_count: int = 0
+    automatic_attempts: int = 0
+    """How many of the attempts count against the retry schedule's budget: all but those made by hand."""
     provider: str | None = None
     provider_reference: str | None = None
     error: DeliveryError | None = None
     next_attempt_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    """No attempt begins at or after this time. A `retry` may move it or take it away."""
     sent_at: AwareDatetime | None = None
     delivered_at: AwareDatetime | None = None
     updated_at: AwareDatetime
@@ -83,6 +93,7 @@ class DeliveryState(BaseModel):
         return cls(
             status=Status.SCHEDULED if waits else Status.PENDING,
             next_attempt_at=notification.send_at if waits else None,
+            expires_at=notification.expires_at,
             updated_at=notification.created_at,
         )
 
