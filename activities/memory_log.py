@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
-from tidings.domain.record import BegunAttempt
+from tidings.domain.record import BegunAttempt, NotificationRecord
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import NotFound, StorageUnavailable
+
+_ARRIVED = (Status.SENT, Status.DELIVERED)
 
 
 @dataclass(slots=True)
@@ -24,23 +26,34 @@ class InMemoryDeliveryLog:
         self.available = True
         self._entries: dict[UUID, _Entry] = {}
 
-    async def persist(self, notification: Notification, state: DeliveryState) -> None:
-        """Keep the notification unless it is there already."""
+    async def persist(self, notification: Notification, state: DeliveryState) -> NotificationRecord:
+        """Keep the notification unless it is there already; what stands there then."""
         self._check()
-        self._entries.setdefault(notification.id, _Entry(notification, state))
+        entry = self._entries.setdefault(notification.id, _Entry(notification, state))
+        return NotificationRecord(
+            notification=entry.notification, state=entry.state, attempts=self.attempts(notification.id)
+        )
 
     async def begin(
         self, notification_id: UUID, attempt: Attempt, state: DeliveryState, claim: str
     ) -> BegunAttempt:
         """Record that an attempt is about to call its provider; the first claim wins."""
         entry = self._entry(notification_id)
-        if entry.claims.setdefault(attempt.number, claim) != claim:
-            earlier = entry.attempts[attempt.number]
-            recorded = earlier.outcome is Outcome.ACCEPTED and entry.state.revision > state.revision
-            return BegunAttempt(entry.notification, earlier, recorded)
-        entry.attempts.setdefault(attempt.number, attempt)
-        self._advance(entry, state)
-        return BegunAttempt(entry.notification)
+        standing = entry.attempts.get(attempt.number)
+        if standing is None:
+            if not self._advance(entry, state):
+                return BegunAttempt(entry.notification, entry.state, permitted=False)
+            entry.attempts[attempt.number], entry.claims[attempt.number] = attempt, claim
+            return BegunAttempt(entry.notification, entry.state, permitted=True)
+        permitted = entry.claims.get(attempt.number) == claim and standing.outcome is None
+        return BegunAttempt(entry.notification, entry.state, permitted, None if permitted else standing)
+
+    async def withdraw(self, notification_id: UUID, number: int, state: DeliveryState) -> Attempt | None:
+        """Bring the notification to `state` unless attempt `number` has begun."""
+        entry = self._entry(notification_id)
+        if number not in entry.attempts:
+            self._advance(entry, state)
+        return entry.attempts.get(number)
 
     async def record(self, notification_id: UUID, state: DeliveryState, attempt: Attempt | None) -> None:
         """Bring the notification to `state`, unless a later revision is there, and finish the attempt."""
@@ -70,8 +83,16 @@ class InMemoryDeliveryLog:
             raise StorageUnavailable("the database is away")
 
     @staticmethod
-    def _advance(entry: _Entry, state: DeliveryState) -> None:
-        arrived = (Status.SENT, Status.DELIVERED)
-        backwards = entry.state.status in arrived and state.status not in arrived
-        if state.revision > entry.state.revision and not backwards:
-            entry.state = state
+    def _advance(entry: _Entry, state: DeliveryState) -> bool:
+        before, arrives = entry.state, state.status in _ARRIVED
+        if before.status in _ARRIVED:
+            moves = arrives and state.revision > before.revision
+        else:
+            moves = arrives or state.revision > before.revision
+        if moves:
+            latest = {
+                name: max(getattr(before, name), getattr(state, name))
+                for name in ("revision", "attempt_count", "automatic_attempts")
+            }
+            entry.state = state.model_copy(update=latest)
+        return moves

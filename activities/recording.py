@@ -1,12 +1,23 @@
-"""Persist and record: what the database knows of a notification. Both can be run any number of times."""
+"""Persist, record and withdraw: what the database knows of a notification. Each can be run any number of
+times."""
 
 from collections.abc import Callable
 
 from temporalio import activity
 
 from activities.ports import DeliveryLog
+from activities.sending import settled
 from tidings.domain.notification import Notification
-from tidings.messages.delivery import DeliveryPlan, PersistRequest, RecordRequest
+from tidings.domain.vocabulary import Outcome
+from tidings.messages.delivery import (
+    SHOWN_ATTEMPTS,
+    DeliveryPlan,
+    Persisted,
+    PersistRequest,
+    RecordRequest,
+    WithdrawReport,
+    WithdrawRequest,
+)
 
 
 class RecordingActivities:
@@ -17,15 +28,30 @@ class RecordingActivities:
         self._plan_for = plan_for
 
     @activity.defn(name="persist")
-    async def persist(self, request: PersistRequest) -> DeliveryPlan:
-        """Put the notification into the database; answer how it will be delivered.
+    async def persist(self, request: PersistRequest) -> Persisted:
+        """Put the notification into the database; answer how it will be delivered and what was there.
 
         Raises StorageUnavailable while the database cannot be reached.
         """
-        await self._log.persist(request.notification, request.state)
-        return self._plan_for(request.notification)
+        record = await self._log.persist(request.notification, request.state)
+        doubts = [attempt.error for attempt in record.attempts if attempt.outcome is Outcome.UNKNOWN]
+        return Persisted(
+            plan=self._plan_for(request.notification),
+            state=record.state,
+            attempts=record.attempts[-SHOWN_ATTEMPTS:],
+            doubt=doubts[-1] if doubts else None,
+        )
 
     @activity.defn(name="record")
     async def record(self, request: RecordRequest) -> None:
         """Bring the database up to a state and the attempt that led there. Raises StorageUnavailable."""
         await self._log.record(request.notification_id, request.state, request.attempt)
+
+    @activity.defn(name="withdraw")
+    async def withdraw(self, request: WithdrawRequest) -> WithdrawReport:
+        """Bring the database to a state unless the attempt has begun after all; no worker has it any more.
+
+        Raises StorageUnavailable.
+        """
+        begun = await self._log.withdraw(request.notification_id, request.number, request.state)
+        return WithdrawReport(attempt=settled(begun) if begun else None)

@@ -3,20 +3,25 @@
 The attempt is in the database before the provider is called. A run that finds it there already, because
 the worker of an earlier run died, does not call the provider again: it reports what the earlier run left,
 and where that run left nothing, that nobody can know.
+
+A run that is too early asks Temporal to be run again when it is time: waiting so costs no history, and while
+it waits no worker has it, so that the workflow can take it back at once.
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.ports import DeliveryLog
-from tidings.domain.notification import Attempt, DeliveryError
+from activities.under_way import UnderWay
+from tidings.domain.decision import state_after
+from tidings.domain.notification import Attempt, DeliveryError, DeliveryState
 from tidings.domain.record import BegunAttempt
 from tidings.domain.vocabulary import Channel, Outcome
 from tidings.errors import (
@@ -28,9 +33,6 @@ from tidings.errors import (
 )
 from tidings.messages.delivery import SendReport, SendRequest
 from tidings.providers.protocol import OutgoingMessage, Provider
-
-HEARTBEAT_EVERY = timedelta(seconds=3)
-"""Well below the heartbeat timeout that the workflow sets, so that one late beat is no death."""
 
 BEGIN_LIMIT = timedelta(minutes=5)
 """How long one run tries to begin. Only this run knows that it has not called anybody yet: a statement of
@@ -61,29 +63,64 @@ class SendActivities:
     async def send(self, request: SendRequest) -> SendReport:
         """Make the attempt and report its outcome; a provider's refusal is a report, not an error.
 
-        Raises StorageUnavailable if the attempt could not be begun; the provider was not called then.
+        Raises ApplicationError (`NotDue`) before `due`, and StorageUnavailable if the attempt could not be
+        begun: the provider was not called then.
         """
-        attempt = Attempt(number=request.number, provider=request.provider, started_at=_now())
-        async with _heartbeats():
-            begun = await self._begin(request, attempt)
-            if begun.earlier is not None:
-                return SendReport(attempt=_settled(begun.earlier), recorded=begun.recorded)
-            attempt = await self._call(request, attempt, begun)
-            return SendReport(attempt=attempt, recorded=await self._keep(request, attempt))
+        clock = _Clock()
+        if request.due is not None and clock.now() < request.due:
+            raise ApplicationError(
+                f"not before {request.due:%Y-%m-%d %H:%M:%S} UTC",
+                type="NotDue",
+                next_retry_delay=request.due - clock.now(),
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        expires_at = request.state.expires_at
+        if expires_at is not None and expires_at <= clock.now():
+            return SendReport(attempt=None, state=request.state, recorded=False)
+        return await UnderWay().finish(lambda under_way: self._attempt(request, clock, under_way))
 
-    async def _begin(self, request: SendRequest, attempt: Attempt) -> BegunAttempt:
+    async def _attempt(self, request: SendRequest, clock: "_Clock", under_way: UnderWay) -> SendReport:
+        attempt = Attempt(number=request.number, provider=request.provider, started_at=clock.now())
+        sending = request.state.sending(
+            attempt.number, attempt.provider, attempt.started_at, automatic=request.terms.automatic
+        )
+        begun = await self._begin(request.notification_id, attempt, sending, under_way)
+        if begun.permitted:
+            attempt = await self._call(request, attempt, begun, clock)
+        elif begun.earlier is not None:
+            attempt = settled(begun.earlier)
+        else:
+            return SendReport(attempt=None, state=begun.state, recorded=True)
+        state = state_after(sending, attempt, request.terms)
+        recorded = True
+        try:
+            await self._log.record(request.notification_id, state, attempt)
+        except Exception as error:
+            # Whatever the cause, an error here must not hide an outcome: it would be sent again.
+            log.warning(
+                "outcome_not_recorded", notification_id=str(request.notification_id), error=repr(error)
+            )
+            recorded = False
+        return SendReport(attempt=attempt, state=state, recorded=recorded)
+
+    async def _begin(
+        self, notification_id: UUID, attempt: Attempt, sending: DeliveryState, under_way: UnderWay
+    ) -> BegunAttempt:
         info = activity.info()
         claim = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
         deadline = time.monotonic() + BEGIN_LIMIT.total_seconds()
         while True:
             try:
-                return await self._log.begin(request.notification_id, attempt, request.state, claim)
+                return await self._log.begin(notification_id, attempt, sending, claim)
             except StorageUnavailable:
                 if time.monotonic() + _BEGIN_PAUSE > deadline or activity.is_worker_shutdown():
                     raise
-            await asyncio.sleep(_BEGIN_PAUSE)
+            # In vain so far: here, and only here, the attempt may still be given up.
+            await under_way.pause(_BEGIN_PAUSE)
 
-    async def _call(self, request: SendRequest, attempt: Attempt, begun: BegunAttempt) -> Attempt:
+    async def _call(
+        self, request: SendRequest, attempt: Attempt, begun: BegunAttempt, clock: "_Clock"
+    ) -> Attempt:
         notification = begun.notification
         message = OutgoingMessage(
             notification_id=notification.id,
@@ -102,55 +139,49 @@ class SendActivities:
             async with asyncio.timeout(request.timeout):
                 acceptance = await provider.send(message)
         except SendFailure as failure:
-            return _failed(attempt, failure)
+            return _failed(attempt, failure, clock.now())
         except TimeoutError:
             late = UnknownOutcome("timeout", f"The provider had not answered after {request.timeout:g} s.")
-            return _failed(attempt, late)
+            return _failed(attempt, late, clock.now())
         except Exception:
             # A fault of ours: where it struck is not known here, so neither is the outcome.
             log.exception("provider_fault", notification_id=str(notification.id), provider=request.provider)
-            return _failed(
-                attempt, UnknownOutcome("provider_fault", "The provider adapter failed; see its log.")
-            )
+            fault = UnknownOutcome("provider_fault", "The provider adapter failed; see its log.")
+            return _failed(attempt, fault, clock.now())
         return attempt.model_copy(
             update={
                 "outcome": Outcome.ACCEPTED,
                 "provider_reference": acceptance.reference,
-                "finished_at": _now(),
+                "finished_at": clock.now(),
             }
         )
 
-    async def _keep(self, request: SendRequest, attempt: Attempt) -> bool:
-        """Write the outcome down at once. False if the database would not: the workflow sees to it then."""
-        accepted = attempt.outcome is Outcome.ACCEPTED
-        state = request.state.accepted(attempt) if accepted else request.state
-        try:
-            await self._log.record(request.notification_id, state, attempt)
-        except Exception as error:
-            # Whatever the cause, an error here must not hide an outcome: it would be sent again.
-            log.warning(
-                "outcome_not_recorded", notification_id=str(request.notification_id), error=repr(error)
-            )
-            return False
-        return accepted
+
+class _Clock:
+    """Temporal's clock: what is due is decided by one clock, whichever machine the worker runs on."""
+
+    def __init__(self) -> None:
+        self._handed_over = activity.info().started_time
+        self._since = time.monotonic()
+
+    def now(self) -> datetime:
+        """Now, in UTC."""
+        return self._handed_over + timedelta(seconds=time.monotonic() - self._since)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _settled(earlier: Attempt) -> Attempt:
-    """What an earlier run of this attempt came to; `unknown` if it began and was never heard of again."""
+def settled(earlier: Attempt) -> Attempt:
+    """What an earlier run of an attempt came to; `unknown` if it began and was never heard of again."""
     if earlier.outcome is not None:
         return earlier
     error = DeliveryError(
         code="worker_lost",
         message="The worker ended during the attempt: the provider may or may not have taken the message.",
     )
-    return earlier.model_copy(update={"outcome": Outcome.UNKNOWN, "error": error, "finished_at": _now()})
+    update = {"outcome": Outcome.UNKNOWN, "error": error, "finished_at": datetime.now(UTC)}
+    return earlier.model_copy(update=update)
 
 
-def _failed(attempt: Attempt, failure: SendFailure) -> Attempt:
+def _failed(attempt: Attempt, failure: SendFailure, at: datetime) -> Attempt:
     outcomes = {TransientFailure: Outcome.TRANSIENT, PermanentFailure: Outcome.PERMANENT}
     outcome = next((to for kind, to in outcomes.items() if isinstance(failure, kind)), Outcome.UNKNOWN)
     wait = failure.retry_after if isinstance(failure, TransientFailure) else None
@@ -159,24 +190,6 @@ def _failed(attempt: Attempt, failure: SendFailure) -> Attempt:
             "outcome": outcome,
             "error": DeliveryError(code=failure.code, message=failure.message),
             "retry_after": wait.total_seconds() if wait is not None else None,
-            "finished_at": _now(),
+            "finished_at": at,
         }
     )
-
-
-@contextlib.asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Tell Temporal that this worker lives while the block runs."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_EVERY.total_seconds())
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating

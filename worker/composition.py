@@ -10,7 +10,8 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.recording import RecordingActivities
-from activities.sending import HEARTBEAT_EVERY, SendActivities
+from activities.sending import SendActivities
+from activities.under_way import HEARTBEAT_EVERY
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
 from tidings.domain.notification import Notification
@@ -82,7 +83,7 @@ def _records_worker(client: Client, recording: RecordingActivities, settings: Wo
         client,
         task_queue=names.TASK_QUEUE,
         workflows=[DeliverNotification],
-        activities=[recording.persist, recording.record],
+        activities=[recording.persist, recording.record, recording.withdraw],
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(minimum=2),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2),

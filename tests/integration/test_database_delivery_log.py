@@ -98,7 +98,7 @@ async def test_begin_writes_the_attempt_and_the_state_and_gives_what_to_send(
     notification = await persisted(log, a_full_notification())
     begun = await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
     assert begun.notification == notification
-    assert begun.earlier is None
+    assert begun.permitted
     record = await stored(engine, notification)
     assert record.state == a_state(1)
     assert record.attempts == [an_attempt()]
@@ -109,16 +109,15 @@ async def test_of_fifty_concurrent_claims_exactly_one_may_call_the_provider(log:
     begun = await asyncio.gather(
         *(log.begin(notification.id, an_attempt(), a_state(1), f"claim-{n}") for n in range(50))
     )
-    assert sum(answer.earlier is None for answer in begun) == 1
-    assert all(answer.earlier in (None, an_attempt()) for answer in begun)
-    assert not any(answer.recorded for answer in begun)
+    assert sum(answer.permitted for answer in begun) == 1
+    assert all(answer.permitted or answer.earlier == an_attempt() for answer in begun)
 
 
 async def test_the_same_claim_may_begin_again(log: DeliveryLog, engine: AsyncEngine) -> None:
     notification = await persisted(log)
     for _ in range(2):
         begun = await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
-        assert begun.earlier is None
+        assert begun.permitted
     assert len((await stored(engine, notification)).attempts) == 1
 
 
@@ -131,11 +130,9 @@ async def test_the_same_claim_may_not_begin_once_the_attempt_has_an_outcome(log:
     assert begun.earlier == done
 
 
-@pytest.mark.parametrize(
-    ("outcome", "recorded"), [(None, False), (Outcome.TRANSIENT, False), (Outcome.ACCEPTED, True)]
-)
+@pytest.mark.parametrize("outcome", [None, Outcome.TRANSIENT, Outcome.ACCEPTED])
 async def test_another_claim_is_told_what_the_earlier_run_left(
-    log: DeliveryLog, outcome: Outcome | None, recorded: bool
+    log: DeliveryLog, outcome: Outcome | None
 ) -> None:
     notification = await persisted(log)
     earlier, sending = an_attempt(), a_state(1)
@@ -146,15 +143,62 @@ async def test_another_claim_is_told_what_the_earlier_run_left(
         await log.record(notification.id, follows, earlier)
     begun = await log.begin(notification.id, an_attempt(started_at=NOW + timedelta(1)), sending, "run-2")
     assert begun.earlier == earlier
-    assert begun.recorded is recorded
+    assert not begun.permitted
     assert begun.notification == notification
 
 
-async def test_a_late_begin_does_not_move_the_state_back(log: DeliveryLog, engine: AsyncEngine) -> None:
+async def test_a_late_begin_is_refused_and_leaves_no_trace(log: DeliveryLog, engine: AsyncEngine) -> None:
     notification = await persisted(log)
-    await log.record(notification.id, a_state(4, Status.CANCELLED), None)
+    cancelled = a_state(4, Status.CANCELLED, attempt_count=0)
+    await log.record(notification.id, cancelled, None)
+    begun = await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
+    assert (begun.permitted, begun.earlier) == (False, None)
+    assert begun.state.status is Status.CANCELLED
+    record = await stored(engine, notification)
+    assert (record.state.status, record.attempts) == (Status.CANCELLED, [])
+
+
+async def test_no_attempt_begins_once_a_provider_has_accepted(log: DeliveryLog, engine: AsyncEngine) -> None:
+    """A worker that was taken for dead reports late: the attempt that was to follow is not made."""
+    notification = await persisted(log)
+    await log.begin(notification.id, an_attempt(1), a_state(1), "run-1")
+    lost = finished(an_attempt(1), Outcome.UNKNOWN)
+    await log.record(notification.id, a_state(2, Status.RETRYING), lost)
+    accepted = finished(an_attempt(1), Outcome.ACCEPTED)
+    await log.record(notification.id, a_state(1).accepted(accepted), accepted)
+    begun = await log.begin(notification.id, an_attempt(2), a_state(3, attempt_count=2), "run-2")
+    assert (begun.permitted, begun.earlier) == (False, None)
+    assert begun.state.status is Status.SENT
+    assert (await stored(engine, notification)).attempts == [accepted]
+
+
+async def test_a_withdrawn_attempt_cannot_begin(log: DeliveryLog, engine: AsyncEngine) -> None:
+    notification = await persisted(log)
+    cancelled = a_state(2, Status.CANCELLED, attempt_count=0)
+    for _ in range(2):
+        assert await log.withdraw(notification.id, 1, cancelled) is None
+    begun = await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
+    assert (begun.permitted, begun.state.status) == (False, Status.CANCELLED)
+    assert (await stored(engine, notification)).state.revision == 2
+
+
+async def test_an_attempt_that_has_begun_cannot_be_withdrawn(log: DeliveryLog, engine: AsyncEngine) -> None:
+    notification = await persisted(log)
     await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
-    assert (await stored(engine, notification)).state.status is Status.CANCELLED
+    found = await log.withdraw(notification.id, 1, a_state(2, Status.CANCELLED, attempt_count=0))
+    assert found == an_attempt()
+    assert (await stored(engine, notification)).state.status is Status.SENDING
+
+
+async def test_of_a_begin_and_a_withdrawal_at_once_exactly_one_comes_through(log: DeliveryLog) -> None:
+    for _ in range(40):
+        notification = await persisted(log)
+        cancelled = a_state(2, Status.CANCELLED, attempt_count=0)
+        begun, found = await asyncio.gather(
+            log.begin(notification.id, an_attempt(), a_state(1), "run-1"),
+            log.withdraw(notification.id, 1, cancelled),
+        )
+        assert begun.permitted is (found is not None)
 
 
 async def test_attempts_come_in_the_order_of_their_numbers(log: DeliveryLog, engine: AsyncEngine) -> None:
@@ -183,17 +227,19 @@ async def test_begins_and_records_at_once_neither_deadlock_nor_get_lost(
 ) -> None:
     notification = await persisted(log)
     done = [finished(an_attempt(number), Outcome.TRANSIENT) for number in (1, 2, 3)]
-    calls = [
-        call
-        for revision in range(1, 13)
-        for attempt in done
-        for call in (
-            log.begin(notification.id, an_attempt(attempt.number), a_state(revision), f"run-{revision}"),
-            log.record(notification.id, a_state(revision), attempt),
+    for attempt in done:
+        sending = a_state(attempt.number * 4, attempt_count=attempt.number)
+        calls = [
+            log.begin(notification.id, an_attempt(attempt.number), sending, f"run-{n}") for n in range(12)
+        ]
+        await asyncio.gather(
+            *calls,
+            *(
+                log.record(notification.id, a_state(revision, attempt_count=attempt.number - 1), None)
+                for revision in range(sending.revision)
+            ),
         )
-    ]
-    random.shuffle(calls)
-    await asyncio.gather(*calls)
+        await asyncio.gather(*(log.record(notification.id, sending, attempt) for _ in range(12)))
     record = await stored(engine, notification)
     assert record.attempts == done
     assert record.state.revision == 12
@@ -275,7 +321,8 @@ async def test_each_call_is_one_statement_in_one_round_trip(log: DeliveryLog, en
         await log.record(notification.id, a_state(2), finished(an_attempt(), Outcome.ACCEPTED))
         await log.record(notification.id, a_state(3), None)
         await log.begin(notification.id, an_attempt(), a_state(1), "run-2")
-    assert sent == ["INSERT", "WITH", "WITH", "WITH", "WITH"]
+        await log.withdraw(notification.id, 2, a_state(4, Status.CANCELLED))
+    assert sent == ["INSERT", "WITH", "WITH", "WITH", "WITH", "WITH"]
 
 
 async def test_every_change_of_a_notification_is_a_hot_update(log: DeliveryLog, engine: AsyncEngine) -> None:
@@ -319,7 +366,6 @@ async def test_what_was_sent_is_never_moved_back_by_a_later_revision(
     notification = await persisted(log)
     await log.record(notification.id, a_state(2, Status.SENT), an_attempt(1))
     await log.record(notification.id, a_state(3, Status.RETRYING), None)
-    await log.begin(notification.id, an_attempt(2), a_state(4, Status.SENDING), "run-2")
     assert (await stored(engine, notification)).state.status is Status.SENT
     await log.record(notification.id, a_state(5, Status.DELIVERED), None)
     assert (await stored(engine, notification)).state.status is Status.DELIVERED

@@ -6,16 +6,21 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import sending
 from activities.memory_log import InMemoryDeliveryLog
 from activities.sending import SendActivities
+from tests.support import eventually
 from tests.workflows.delivery import ScriptedProvider
+from tidings.domain.decision import Terms
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.record import BegunAttempt
-from tidings.domain.vocabulary import Outcome, Status
+from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.vocabulary import Guarantee, Outcome, Status
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -45,12 +50,27 @@ async def persisted(log: InMemoryDeliveryLog) -> Notification:
 
 
 def request_for(notification: Notification, *, limit: float = 30) -> SendRequest:
-    state = DeliveryState.initial(notification).sending(1, "smtp", notification.created_at)
-    return SendRequest(notification_id=notification.id, number=1, provider="smtp", state=state, timeout=limit)
+    terms = Terms(retry=RetrySchedule(), guarantee=notification.guarantee, automatic=True, spread=0.5)
+    return SendRequest(
+        notification_id=notification.id,
+        number=1,
+        provider="smtp",
+        state=DeliveryState.initial(notification),
+        terms=terms,
+        timeout=limit,
+    )
 
 
-async def run(log: InMemoryDeliveryLog, provider: ScriptedProvider, request: SendRequest) -> SendReport:
-    """Run the activity as Temporal would, as a new run."""
+async def run(
+    log: InMemoryDeliveryLog, provider: ScriptedProvider, request: SendRequest
+) -> tuple[SendReport, Attempt]:
+    """Run the activity as Temporal would, as a new run; its report and the attempt in it."""
+    report = await report_of(log, provider, request)
+    assert report.attempt is not None
+    return report, report.attempt
+
+
+async def report_of(log: InMemoryDeliveryLog, provider: ScriptedProvider, request: SendRequest) -> SendReport:
     environment = ActivityEnvironment()
     environment.info = environment.default_info()
     return await environment.run(SendActivities(log, provider).send, request)
@@ -78,12 +98,14 @@ async def test_each_answer_of_a_provider_becomes_an_outcome(
 ) -> None:
     log, provider = InMemoryDeliveryLog(), ScriptedProvider([answer])
     notification = await persisted(log)
-    report = await run(log, provider, request_for(notification))
-    assert report.attempt.outcome is outcome
-    assert (report.attempt.error.code if report.attempt.error else None) == code
-    assert log.attempts(notification.id) == [report.attempt]
-    assert report.recorded is (outcome is Outcome.ACCEPTED)
-    assert (log.state(notification.id).status is Status.SENT) is report.recorded
+    report, attempt = await run(log, provider, request_for(notification))
+    assert attempt.outcome is outcome
+    assert (attempt.error.code if attempt.error else None) == code
+    assert log.attempts(notification.id) == [attempt]
+    assert report.recorded
+    assert log.state(notification.id) == report.state
+    follows = {None: Status.SENT, "smtp_451": Status.RETRYING, "connection_lost": Status.RETRYING}
+    assert report.state.status is follows.get(code, Status.FAILED)
 
 
 async def test_a_second_run_after_a_dead_worker_reports_unknown_and_calls_nobody() -> None:
@@ -91,12 +113,12 @@ async def test_a_second_run_after_a_dead_worker_reports_unknown_and_calls_nobody
     notification = await persisted(log)
     begun = Attempt(number=1, provider="smtp", started_at=datetime.now(UTC))
     another_run_has_begun(log, notification.id, begun)
-    report = await run(log, provider, request_for(notification))
+    _report, attempt = await run(log, provider, request_for(notification))
     assert provider.calls == []
-    assert report.attempt.outcome is Outcome.UNKNOWN
-    assert report.attempt.error is not None
-    assert report.attempt.error.code == "worker_lost"
-    assert report.attempt.started_at == begun.started_at
+    assert attempt.outcome is Outcome.UNKNOWN
+    assert attempt.error is not None
+    assert attempt.error.code == "worker_lost"
+    assert attempt.started_at == begun.started_at
 
 
 async def test_a_second_run_after_a_recorded_acceptance_reports_it_and_calls_nobody() -> None:
@@ -105,7 +127,7 @@ async def test_a_second_run_after_a_recorded_acceptance_reports_it_and_calls_nob
     request = request_for(notification)
     first = await run(log, provider, request)
     log._entries[notification.id].claims[1] = "another run"
-    assert await run(log, provider, request) == first
+    assert (await run(log, provider, request))[1] == first[1]
     assert len(provider.calls) == 1
 
 
@@ -128,8 +150,8 @@ async def test_the_run_that_could_not_begin_goes_on_trying_and_calls_once(
     log, provider = FlakyLog(), ScriptedProvider([None])
     notification = await persisted(log)
     log.failures = 3
-    report = await run(log, provider, request_for(notification))
-    assert report.attempt.outcome is Outcome.ACCEPTED
+    _, attempt = await run(log, provider, request_for(notification))
+    assert attempt.outcome is Outcome.ACCEPTED
     assert len(provider.calls) == 1
 
 
@@ -148,10 +170,10 @@ async def test_a_provider_that_does_not_answer_in_time_leaves_the_outcome_unknow
     log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
     provider.gate = asyncio.Event()
     notification = await persisted(log)
-    report = await run(log, provider, request_for(notification, limit=0.01))
-    assert report.attempt.outcome is Outcome.UNKNOWN
-    assert report.attempt.error is not None
-    assert report.attempt.error.code == "timeout"
+    _, attempt = await run(log, provider, request_for(notification, limit=0.01))
+    assert attempt.outcome is Outcome.UNKNOWN
+    assert attempt.error is not None
+    assert attempt.error.code == "timeout"
 
 
 async def test_a_fault_of_an_adapter_is_an_unknown_outcome_not_a_crash() -> None:
@@ -161,10 +183,10 @@ async def test_a_fault_of_an_adapter_is_an_unknown_outcome_not_a_crash() -> None
 
     log = InMemoryDeliveryLog()
     notification = await persisted(log)
-    report = await run(log, Faulty([None]), request_for(notification))
-    assert report.attempt.outcome is Outcome.UNKNOWN
-    assert report.attempt.error is not None
-    assert "surprise" not in report.attempt.error.message
+    _, attempt = await run(log, Faulty([None]), request_for(notification))
+    assert attempt.outcome is Outcome.UNKNOWN
+    assert attempt.error is not None
+    assert "surprise" not in attempt.error.message
 
 
 async def test_an_outage_after_the_call_still_reports_the_outcome() -> None:
@@ -175,8 +197,8 @@ async def test_an_outage_after_the_call_still_reports_the_outcome() -> None:
     await provider.called.wait()
     log.available = False
     provider.gate.set()
-    report = await running
-    assert report.attempt.outcome is Outcome.ACCEPTED
+    report, attempt = await running
+    assert attempt.outcome is Outcome.ACCEPTED
     assert not report.recorded
 
 
@@ -184,4 +206,97 @@ async def test_retry_after_is_handed_on_in_seconds() -> None:
     log = InMemoryDeliveryLog()
     provider = ScriptedProvider([TransientFailure("http_429", "slow", timedelta(minutes=2))])
     notification = await persisted(log)
-    assert (await run(log, provider, request_for(notification))).attempt.retry_after == 120
+    _, attempt = await run(log, provider, request_for(notification))
+    assert attempt.retry_after == 120
+
+
+async def test_an_attempt_that_is_not_due_yet_asks_to_be_run_again_then() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
+    notification = await persisted(log)
+    environment = ActivityEnvironment()
+    due = environment.default_info().started_time + timedelta(hours=1)
+    request = request_for(notification).model_copy(update={"due": due})
+    with pytest.raises(ApplicationError) as early:
+        await environment.run(SendActivities(log, provider).send, request)
+    assert early.value.next_retry_delay is not None
+    assert timedelta(minutes=59) < early.value.next_retry_delay <= timedelta(hours=1)
+    assert log.attempts(notification.id) == []
+
+
+async def test_nothing_is_sent_when_a_worker_comes_to_it_after_its_expiry() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
+    notification = await persisted(log)
+    request = request_for(notification)
+    past = ActivityEnvironment().default_info().started_time - timedelta(seconds=1)
+    expired = request.state.model_copy(update={"expires_at": past})
+    report = await report_of(log, provider, request.model_copy(update={"state": expired}))
+    assert (report.attempt, report.state, provider.calls) == (None, expired, [])
+
+
+async def test_an_attempt_of_a_notification_that_has_gone_on_is_not_made() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
+    notification = await persisted(log)
+    request = request_for(notification)
+    cancelled = request.state.moved(Status.CANCELLED, datetime.now(UTC)).moved(
+        Status.CANCELLED, datetime.now(UTC)
+    )
+    await log.withdraw(notification.id, 1, cancelled)
+    report = await report_of(log, provider, request)
+    assert (report.attempt, report.state, report.recorded) == (None, cancelled, True)
+    assert provider.calls == []
+
+
+async def test_at_most_once_parks_what_nobody_can_know() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([UnknownOutcome("connection_lost", "?")])
+    notification = await persisted(log)
+    request = request_for(notification)
+    terms = request.terms.model_copy(update={"guarantee": Guarantee.AT_MOST_ONCE})
+    report, _ = await run(log, provider, request.model_copy(update={"terms": terms}))
+    assert report.state.status is Status.UNKNOWN
+
+
+async def test_a_cancellation_does_not_break_off_an_attempt_under_way() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
+    provider.gate = asyncio.Event()
+    notification = await persisted(log)
+    environment = ActivityEnvironment()
+    running = asyncio.ensure_future(
+        environment.run(SendActivities(log, provider).send, request_for(notification))
+    )
+    await provider.called.wait()
+    environment.cancel(cancellation_details=ActivityCancellationDetails(cancel_requested=True))
+    provider.gate.set()
+    report = await running
+    assert report.state.status is Status.SENT
+
+
+async def test_a_worker_that_shuts_down_breaks_off_what_it_cannot_end() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
+    provider.gate = asyncio.Event()
+    notification = await persisted(log)
+    environment = ActivityEnvironment()
+    running = asyncio.ensure_future(
+        environment.run(SendActivities(log, provider).send, request_for(notification))
+    )
+    await provider.called.wait()
+    environment.cancel(cancellation_details=ActivityCancellationDetails(worker_shutdown=True))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (attempt,) = log.attempts(notification.id)
+    assert attempt.outcome is None
+
+
+async def test_a_cancellation_ends_the_tries_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 60)
+    log, provider = FlakyLog(), ScriptedProvider([None])
+    log.failures = 1
+    notification = await persisted(log)
+    environment = ActivityEnvironment()
+    running = asyncio.ensure_future(
+        environment.run(SendActivities(log, provider).send, request_for(notification))
+    )
+    await eventually(lambda: log.failures == 0)
+    environment.cancel(cancellation_details=ActivityCancellationDetails(cancel_requested=True))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (provider.calls, log.attempts(notification.id)) == ([], [])

@@ -117,7 +117,7 @@ async def delivery_worker(
         client,
         task_queue=names.TASK_QUEUE,
         workflows=[DeliverNotification],
-        activities=[recording.persist, recording.record],
+        activities=[recording.persist, recording.record, recording.withdraw],
     )
     sends = Worker(
         client,

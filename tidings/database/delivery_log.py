@@ -1,34 +1,54 @@
 """The delivery log in Postgres: what activities write. Each call is one statement, in one round trip.
 
-Within a statement the attempt is always written before the notification. That order is forced, because
-Postgres leaves the order of data-modifying CTEs open, and two writers in opposite orders would deadlock.
+Within a statement the notification's row always comes first: it is the lock under which it is decided whether
+an attempt may begin, and two writers in opposite orders would deadlock. The order is forced, because Postgres
+leaves the order of data-modifying CTEs open.
+
+A statement that had to wait for that lock goes on with the row's new version, but sees the rest as it was.
+Conditions therefore name columns of that row alone, and an answer that may have come too early is asked for
+again.
 """
 
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
-from sqlalchemy.sql.selectable import CTE
+from sqlalchemy.sql.selectable import CTE, Select
 
+from tidings.database.notifications import ATTEMPTS_AS_JSON, record_from
 from tidings.database.rows import (
     ATTEMPT_COLUMNS,
-    NOTIFICATION_COLUMNS,
     STATE_COLUMNS,
     attempt_from,
     attempt_values,
     notification_from,
     notification_values,
+    state_from,
     state_values,
 )
 from tidings.database.storage import fetch
 from tidings.database.tables import delivery_attempts, notifications
 from tidings.domain.notification import Attempt, DeliveryState, Notification
-from tidings.domain.record import BegunAttempt
+from tidings.domain.record import BegunAttempt, NotificationRecord
 from tidings.domain.vocabulary import Outcome, Status
-from tidings.errors import NotFound
+from tidings.errors import NotFound, StorageUnavailable
+
+_TRIES = 5
+"""How often an answer may come too early. Each time another writer has just gone ahead."""
 
 
 class PostgresDeliveryLog:
@@ -37,39 +57,70 @@ class PostgresDeliveryLog:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def persist(self, notification: Notification, state: DeliveryState) -> None:
-        """Insert the notification unless it is there already."""
-        await fetch(self._engine, _PERSIST, {**notification_values(notification), **state_values(state)})
+    async def persist(self, notification: Notification, state: DeliveryState) -> NotificationRecord:
+        """Insert the notification unless it is there already; what stands there then."""
+        values = {**notification_values(notification), **state_values(state)}
+        return record_from((await fetch(self._engine, _PERSIST, values))[0])
 
     async def begin(
         self, notification_id: UUID, attempt: Attempt, state: DeliveryState, claim: str
     ) -> BegunAttempt:
-        """Record that an attempt is about to call its provider; the first claim wins.
+        """Record that an attempt is about to call its provider, and bring the notification to `state`.
 
-        The same claim may begin again, unless the attempt has an outcome by then. The notification is brought
-        to `state` unless a later revision is there. Raises NotFound if it was never persisted.
+        Permitted to the first claim, while the notification has no later revision and is not sent. The same
+        claim may begin again, unless the attempt has an outcome by then. Raises NotFound.
         """
         parameters = _parameters(notification_id, attempt, state) | {"the_claim": claim}
-        rows = await fetch(self._engine, _BEGIN, parameters)
-        if not rows:
-            raise NotFound(f"no notification {notification_id}")
-        row = rows[0]
-        notification = notification_from(row)
-        standing = attempt_from({name: row[f"attempt_{name}"] for name in ATTEMPT_COLUMNS})
-        if row["attempt_claim"] == claim and standing.outcome is None:
-            return BegunAttempt(notification)
-        recorded = standing.outcome is Outcome.ACCEPTED and row["revision"] > state.revision
-        return BegunAttempt(notification, standing, recorded)
+        for _ in range(_TRIES):
+            row = await self._row(_BEGIN, notification_id, parameters)
+            notification, standing = notification_from(row), state_from(row)
+            if row["moved"]:
+                return BegunAttempt(notification, state, permitted=True)
+            earlier = _attempt_beside(row)
+            if earlier is not None:
+                permitted = row["attempt_claim"] == claim and earlier.outcome is None
+                return BegunAttempt(notification, standing, permitted, None if permitted else earlier)
+            if standing.revision >= state.revision or standing.status in _ARRIVED:
+                return BegunAttempt(notification, standing, permitted=False)
+        raise StorageUnavailable("many writers at once for one notification")
+
+    async def withdraw(self, notification_id: UUID, number: int, state: DeliveryState) -> Attempt | None:
+        """Bring the notification to `state` unless attempt `number` has begun; from then on it cannot begin.
+
+        The attempt if it has begun. Raises NotFound.
+        """
+        parameters = _parameters(notification_id, None, state) | {"the_number": number}
+        for _ in range(_TRIES):
+            row = await self._row(_WITHDRAW, notification_id, parameters)
+            if row["moved"]:
+                return None
+            begun = _attempt_beside(row)
+            if begun is not None or state_from(row).revision >= state.revision:
+                return begun
+        raise StorageUnavailable("many writers at once for one notification")
 
     async def record(self, notification_id: UUID, state: DeliveryState, attempt: Attempt | None) -> None:
         """Bring the notification to `state`, unless a later revision is there, and finish the attempt.
 
-        A finished attempt stays as it is, except that knowledge replaces the outcome `unknown`. `sent_at` and
-        `delivered_at` are set once. Raises NotFound if the notification was never persisted.
+        A finished attempt stays as it is, except that knowledge replaces the outcome `unknown`. `sent` is
+        taken however late it comes, and never undone. Raises NotFound.
         """
         statement = _RECORD_STATE if attempt is None else _RECORD_ATTEMPT
-        if not await fetch(self._engine, statement, _parameters(notification_id, attempt, state)):
+        await self._row(statement, notification_id, _parameters(notification_id, attempt, state))
+
+    async def _row(
+        self, statement: Select[Any], notification_id: UUID, parameters: dict[str, Any]
+    ) -> dict[str, Any]:
+        rows = await fetch(self._engine, statement, parameters)
+        if not rows:
             raise NotFound(f"no notification {notification_id}")
+        return rows[0]
+
+
+def _attempt_beside(row: dict[str, Any]) -> Attempt | None:
+    if row["attempt_number"] is None:
+        return None
+    return attempt_from({name: row[f"attempt_{name}"] for name in ATTEMPT_COLUMNS})
 
 
 def _parameters(notification_id: UUID, attempt: Attempt | None, state: DeliveryState) -> dict[str, Any]:
@@ -77,6 +128,7 @@ def _parameters(notification_id: UUID, attempt: Attempt | None, state: DeliveryS
     parameters |= {f"state_{name}": value for name, value in state_values(state).items()}
     if attempt is not None:
         parameters |= {f"attempt_{name}": value for name, value in attempt_values(attempt).items()}
+        parameters["the_number"] = attempt.number
     return parameters
 
 
@@ -84,80 +136,119 @@ def _given(table: Table, name: str, prefix: str) -> ColumnElement[Any]:
     return bindparam(f"{prefix}_{name}", type_=table.c[name].type)
 
 
+_ARRIVED = (Status.SENT, Status.DELIVERED)
 _THIS = notifications.c.id == _given(notifications, "id", "the")
+_NUMBER = _given(delivery_attempts, "number", "the")
 
 
-def _insert_attempt(claim: ColumnElement[Any] | None = None) -> Insert:
-    """Insert the attempt if its notification exists: its absence is an answer, not a failed foreign key."""
+def _state_given() -> dict[str, ColumnElement[Any]]:
+    return {name: _given(notifications, name, "state") for name in STATE_COLUMNS}
+
+
+def _moved(*conditions: ColumnElement[bool]) -> ReturningUpdate[tuple[UUID]]:
+    """Move the notification to the given state under these conditions."""
+    given = _state_given()
+    row = notifications.c
+    values: dict[str, ColumnElement[Any]] = {
+        **given,
+        "sent_at": func.coalesce(row.sent_at, given["sent_at"]),
+        "delivered_at": func.coalesce(row.delivered_at, given["delivered_at"]),
+        # What comes late (see `_forward`) must not take these back.
+        **{
+            name: func.greatest(row[name], given[name])
+            for name in ("revision", "attempt_count", "automatic_attempts")
+        },
+    }
+    return update(notifications).where(_THIS, *conditions).values(values).returning(row.id)
+
+
+def _forward() -> ColumnElement[bool]:
+    """Whether the given state takes the notification forward.
+
+    A later revision does, but not away from `sent`: a worker that was taken for dead may have written that
+    meanwhile, and no revision makes it untrue. For the same reason `sent` is taken whatever its revision.
+    """
+    given, row = _state_given(), notifications.c
+    arrived = [status.value for status in _ARRIVED]
+    later = row.revision < given["revision"]
+    return or_(
+        and_(row.status.not_in(arrived), or_(later, given["status"].in_(arrived))),
+        and_(row.status.in_(arrived), given["status"].in_(arrived), later),
+    )
+
+
+def _unsent_before(state: dict[str, ColumnElement[Any]]) -> ColumnElement[bool]:
+    row = notifications.c
+    return and_(row.revision < state["revision"], row.status.not_in([status.value for status in _ARRIVED]))
+
+
+def _insert_attempt(source: ColumnElement[bool] | CTE, claim: ColumnElement[Any] | None = None) -> Insert:
+    """Insert the attempt for each row of `source`: without its notification, no failed foreign key."""
     values = {name: _given(delivery_attempts, name, "attempt") for name in ATTEMPT_COLUMNS}
     if claim is not None:
         values["claim"] = claim
-    return insert(delivery_attempts).from_select(
-        ["notification_id", *values], select(notifications.c.id, *values.values()).where(_THIS)
+    rows = (
+        select(source.c.id, *values.values())
+        if isinstance(source, CTE)
+        else select(notifications.c.id, *values.values()).where(source)
     )
+    return insert(delivery_attempts).from_select(["notification_id", *values], rows)
 
 
-def _bring_to_state(after: CTE | None = None) -> ReturningUpdate[tuple[UUID]]:
-    """Move the notification to the given state, if that is later than what it has; once `after` is done."""
-    given = {name: _given(notifications, name, "state") for name in STATE_COLUMNS}
-    values: dict[str, ColumnElement[Any]] = {
-        **given,
-        "sent_at": func.coalesce(notifications.c.sent_at, given["sent_at"]),
-        "delivered_at": func.coalesce(notifications.c.delivered_at, given["delivered_at"]),
-    }
-    # A worker that was taken for dead may write `sent` late: no later revision makes that untrue.
-    arrived = [Status.SENT.value, Status.DELIVERED.value]
-    forward = or_(notifications.c.status.not_in(arrived), given["status"].in_(arrived))
-    later = notifications.c.revision < given["revision"]
-    moved = update(notifications).where(_THIS, later, forward).values(values)
-    if after is not None:
-        # Always true, and known only when every row of `after` has been written.
-        moved = moved.where(select(func.count()).select_from(after).scalar_subquery() >= 0)
-    return moved.returning(notifications.c.id)
-
-
-def _begin() -> Any:
-    inserted = _insert_attempt(claim=_given(delivery_attempts, "claim", "the"))
-    # An update that changes nothing, for its RETURNING: it gives the row that stands, whoever wrote it,
-    # also one committed while this statement waited for it. DO NOTHING would give no row.
-    claimed = (
-        inserted.on_conflict_do_update(
-            index_elements=[delivery_attempts.c.notification_id, delivery_attempts.c.number],
-            set_={"claim": delivery_attempts.c.claim},
-        )
-        .returning(delivery_attempts)
-        .cte("claimed")
+def _with_attempt(moved: CTE) -> Select[Any]:
+    """The notification and the attempt as they were before this statement, and whether it moved them."""
+    attempt = [delivery_attempts.c[name].label(f"attempt_{name}") for name in (*ATTEMPT_COLUMNS, "claim")]
+    beside = and_(
+        delivery_attempts.c.notification_id == notifications.c.id, delivery_attempts.c.number == _NUMBER
     )
-    attempt = [claimed.c[name].label(f"attempt_{name}") for name in (*ATTEMPT_COLUMNS, "claim")]
-    shown = [notifications.c[name] for name in (*NOTIFICATION_COLUMNS, "expires_at")]
-    # `revision` is the one from before this statement; the other columns never change.
     return (
-        select(*shown, notifications.c.revision, *attempt)
-        .join_from(notifications, claimed, notifications.c.id == claimed.c.notification_id)
-        .add_cte(_bring_to_state(after=claimed).cte("moved"))
+        select(notifications, *attempt, exists(select(moved)).label("moved"))
+        .select_from(notifications.outerjoin(delivery_attempts, beside))
+        .where(_THIS)
     )
 
 
-def _record_attempt() -> Any:
-    inserted = _insert_attempt()
+def _persist() -> Any:
+    inserted = insert(notifications)
+    # An update that changes nothing, for its RETURNING: it gives the row that stands, whoever wrote it.
+    return inserted.on_conflict_do_update(
+        index_elements=[notifications.c.id], set_={"tenant": notifications.c.tenant}
+    ).returning(notifications, ATTEMPTS_AS_JSON)
+
+
+def _begin() -> Select[Any]:
+    # An attempt of that number is there only if the notification has gone on to it: no conflict can be.
+    moved = _moved(_unsent_before(_state_given()), notifications.c.attempt_count < _NUMBER).cte("moved")
+    begun = _insert_attempt(moved, claim=_given(delivery_attempts, "claim", "the")).cte("begun")
+    return _with_attempt(moved).add_cte(begun)
+
+
+def _withdraw() -> Select[Any]:
+    return _with_attempt(
+        _moved(_unsent_before(_state_given()), notifications.c.attempt_count < _NUMBER).cte("moved")
+    )
+
+
+def _record_attempt() -> Select[Any]:
+    moved = _moved(_forward()).cte("moved")
+    # Always true, and known only when the row has been written.
+    after = and_(_THIS, select(func.count()).select_from(moved).scalar_subquery() >= literal_column("0"))
+    inserted = _insert_attempt(after)
     before, given = delivery_attempts.c, inserted.excluded
     unknown = Outcome.UNKNOWN.value
-    finished = (
-        inserted.on_conflict_do_update(
-            index_elements=[before.notification_id, before.number],
-            set_={name: given[name] for name in ATTEMPT_COLUMNS if name not in ("number", "started_at")},
-            where=and_(
-                given.outcome.is_not(None),
-                or_(before.outcome.is_(None), and_(before.outcome == unknown, given.outcome != unknown)),
-            ),
-        )
-        .returning(before.number)
-        .cte("finished")
-    )
-    return select(notifications.c.id).where(_THIS).add_cte(_bring_to_state(after=finished).cte("moved"))
+    finished = inserted.on_conflict_do_update(
+        index_elements=[before.notification_id, before.number],
+        set_={name: given[name] for name in ATTEMPT_COLUMNS if name not in ("number", "started_at")},
+        where=and_(
+            given.outcome.is_not(None),
+            or_(before.outcome.is_(None), and_(before.outcome == unknown, given.outcome != unknown)),
+        ),
+    ).cte("finished")
+    return select(notifications.c.id).where(_THIS).add_cte(finished)
 
 
-_PERSIST = insert(notifications).on_conflict_do_nothing(index_elements=[notifications.c.id])
+_PERSIST = _persist()
 _BEGIN = _begin()
+_WITHDRAW = _withdraw()
 _RECORD_ATTEMPT = _record_attempt()
-_RECORD_STATE = select(notifications.c.id).where(_THIS).add_cte(_bring_to_state().cte("moved"))
+_RECORD_STATE = select(notifications.c.id).where(_THIS).add_cte(_moved(_forward()).cte("moved"))

@@ -12,7 +12,7 @@ from tidings.database.storage import fetch
 from tidings.database.tables import delivery_attempts, notifications
 from tidings.domain.record import NotificationFilter, NotificationRecord, Page
 
-_ATTEMPTS = (
+ATTEMPTS_AS_JSON = (
     select(
         func.json_agg(
             aggregate_order_by(
@@ -38,11 +38,11 @@ class NotificationRepository:
 
     async def get(self, tenant: str, id: UUID) -> NotificationRecord | None:
         """The notification with its attempts, or None if this tenant has none of that id."""
-        statement = select(notifications, _ATTEMPTS).where(
+        statement = select(notifications, ATTEMPTS_AS_JSON).where(
             notifications.c.id == id, notifications.c.tenant == tenant
         )
         rows = await fetch(self._engine, statement)
-        return _record_from(rows[0]) if rows else None
+        return record_from(rows[0]) if rows else None
 
     async def page(self, tenant: str, filter: NotificationFilter, page: int, per_page: int) -> Page:
         """The `page`th page (from 1), newest first, and how many there are in all.
@@ -60,7 +60,7 @@ class NotificationRepository:
             counted = select(func.count().label("total")).select_from(notifications).where(*conditions)
             total = (await fetch(self._engine, counted))[0]["total"]
         more = bool(rows) and offset + len(rows) < total
-        return Page([_record_from(row) for row in rows], total, rows[-1]["id"] if more else None)
+        return Page([record_from(row) for row in rows], total, rows[-1]["id"] if more else None)
 
     async def after(self, tenant: str, filter: NotificationFilter, after: UUID | None, limit: int) -> Page:
         """The `limit` notifications next older than `after` (None: the newest). Nothing is counted."""
@@ -71,9 +71,7 @@ class NotificationRepository:
         # One more than asked for says whether there is a next page.
         rows = await fetch(self._engine, listed.limit(limit + 1))
         shown = rows[:limit]
-        return Page(
-            [_record_from(row) for row in shown], None, shown[-1]["id"] if len(rows) > limit else None
-        )
+        return Page([record_from(row) for row in shown], None, shown[-1]["id"] if len(rows) > limit else None)
 
 
 def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[bool]]:
@@ -94,6 +92,7 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
     return conditions
 
 
-def _record_from(row: dict[str, Any]) -> NotificationRecord:
+def record_from(row: dict[str, Any]) -> NotificationRecord:
+    """The record, with its attempts if the row has them as JSON."""
     attempts = [attempt_from(attempt) for attempt in row.get("attempts") or ()]
     return NotificationRecord(notification=notification_from(row), state=state_from(row), attempts=attempts)

@@ -104,9 +104,12 @@ class DeliveryState(BaseModel):
             update={"status": status, "revision": self.revision + 1, "updated_at": at, **changes}
         )
 
-    def sending(self, number: int, provider: str, at: datetime) -> Self:
-        """The state while attempt `number` is under way."""
-        return self.moved(Status.SENDING, at, attempt_count=number, provider=provider)
+    def sending(self, number: int, provider: str, at: datetime, *, automatic: bool = True) -> Self:
+        """The state while attempt `number` is under way; an `automatic` one counts against the budget."""
+        spent = self.automatic_attempts + (1 if automatic else 0)
+        return self.moved(
+            Status.SENDING, at, attempt_count=number, automatic_attempts=spent, provider=provider
+        )
 
     def accepted(self, attempt: Attempt) -> Self:
         """The state after a provider accepted the message. `sent_at` is set once."""

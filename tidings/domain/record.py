@@ -24,14 +24,14 @@ class NotificationRecord(BaseModel):
 class BegunAttempt:
     """The answer to "may I call the provider?".
 
-    `notification` is what to send. `earlier` is set if a previous run of the same attempt had begun it:
-    with its outcome if that run also finished, without if it died in between.
-    `recorded` says that the state following from `earlier` is in the database as well.
+    If not `permitted`: `earlier` is the attempt as a previous run has begun it, with its outcome if that run
+    also finished; None if there is no such attempt, because the notification has gone on to `state` without.
     """
 
     notification: Notification
+    state: DeliveryState
+    permitted: bool
     earlier: Attempt | None = None
-    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

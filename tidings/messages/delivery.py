@@ -4,9 +4,13 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.decision import Terms
+from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Status
+
+SHOWN_ATTEMPTS = 20
+"""How many attempts the workflow keeps in mind, for the details in the Web UI; the database has all."""
 
 
 class Message(BaseModel):
@@ -15,10 +19,46 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class DeliveryPlan(Message):
+    """How the worker that persisted the notification means to deliver it. Times in seconds."""
+
+    route: list[str]
+    retry: RetrySchedule
+    attempt_timeout: float
+    """The longest one call of a provider may take."""
+    retry_window: float
+    """How long the workflow stays open for a `retry` by hand after the last failure."""
+
+
+class SignalNote(Message):
+    """The optional argument of the signals `cancel` and `retry`."""
+
+    reason: str | None = None
+    """Shown in the trace."""
+    expires_at: AwareDatetime | None = None
+    """`retry` only: no attempt begins at or after this time, whatever the notification said before."""
+
+
+class Carried(Message):
+    """What one run of the workflow hands to the next beside the state (continue-as-new)."""
+
+    plan: DeliveryPlan
+    attempts: list[Attempt]
+    """The last ones, for the details in the Web UI."""
+    doubt: DeliveryError | None
+    signals: list[str]
+    cancel_requested: bool
+    retry_requested: SignalNote | None
+    parked_until: AwareDatetime | None
+
+
 class DeliveryRequest(Message):
     """Starts the workflow `DeliverNotification`."""
 
     notification: Notification
+    state: DeliveryState | None = None
+    """Where an earlier run has brought the notification; None for a new one."""
+    carried: Carried | None = None
 
 
 class DeliveryResult(Message):
@@ -34,33 +74,54 @@ class PersistRequest(Message):
     state: DeliveryState
 
 
-class DeliveryPlan(Message):
-    """How the worker that persisted the notification means to deliver it. Times in seconds."""
+class Persisted(Message):
+    """The plan, and what the database knew of the notification: `state` is the one asked for if it is new."""
 
-    route: list[str]
-    retry: RetrySchedule
-    attempt_timeout: float
-    """The longest one call of a provider may take."""
-    retry_window: float
-    """How long the workflow stays open for a `retry` by hand after the last failure."""
+    plan: DeliveryPlan
+    state: DeliveryState
+    attempts: list[Attempt] = []
+    """The last ones."""
+    doubt: DeliveryError | None = None
+    """Why it may have gone out already, if an attempt ended as `unknown`."""
 
 
 class SendRequest(Message):
-    """One attempt. `state` is the notification's state while the attempt is under way."""
+    """One attempt. `state` is the notification's state before it."""
 
     notification_id: UUID
     number: int
     provider: str
     state: DeliveryState
+    terms: Terms
+    due: AwareDatetime | None = None
+    """Not before this time; None: now."""
     timeout: float
     """Seconds the provider call may take."""
 
 
 class SendReport(Message):
-    """What became of the attempt; `recorded` if the database already has the state that follows from it."""
+    """What became of the attempt, and the state that follows; `recorded` if the database has that already.
 
-    attempt: Attempt
+    `attempt` is None if none was made: `expires_at` had passed, or the database knew better.
+    """
+
+    attempt: Attempt | None
+    state: DeliveryState
     recorded: bool
+
+
+class WithdrawRequest(Message):
+    """Brings the database to `state` unless attempt `number` has begun, and bars that attempt."""
+
+    notification_id: UUID
+    number: int
+    state: DeliveryState
+
+
+class WithdrawReport(Message):
+    """`attempt` is what was found instead, if it had begun: the state is not reached then."""
+
+    attempt: Attempt | None
 
 
 class RecordRequest(Message):
@@ -69,12 +130,6 @@ class RecordRequest(Message):
     notification_id: UUID
     state: DeliveryState
     attempt: Attempt | None = None
-
-
-class SignalNote(Message):
-    """The optional argument of the signals `cancel` and `retry`."""
-
-    reason: str | None = None
 
 
 class StatusReport(Message):
