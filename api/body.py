@@ -9,13 +9,19 @@ from api import problems
 from api.problems import Problem
 
 
-async def read_json(request: Request, max_bytes: int) -> Any:
+async def read_json(request: Request, max_bytes: int, *, optional: bool = False) -> Any:
     """The request's body. Raises Problem: 415 for another type, 413 beyond `max_bytes`, 400 if not JSON.
 
     By RFC 8259 and no more: UTF-8, no NaN or Infinity, no lone surrogates; nesting ends at 200.
+    `optional`: no body at all is taken for an empty object.
     """
-    _check_type(request)
+    if not optional:
+        _check_type(request)
     body = await _read(request, max_bytes)
+    if optional:
+        if not body:
+            return {}
+        _check_type(request)
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:

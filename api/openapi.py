@@ -10,17 +10,21 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.schemas.notification import NotificationView
+from api.schemas.steering import CancelBody, RetryBody
 from api.schemas.submission import Submission
 
 _REFERENCE = "#/components/schemas/{model}"
 
-SUBMISSION_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Submission")}}},
-    }
-}
-"""We read the body ourselves (`api.body`), so the framework does not know of it."""
+
+def _body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """A JSON body that we read ourselves (`api.body`), so that the framework does not know of it."""
+    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+SUBMISSION_BODY = _body(Submission)
+CANCEL_BODY = _body(CancelBody, required=False)
+RETRY_BODY = _body(RetryBody, required=False)
 
 CREATED: dict[int | str, dict[str, Any]] = {
     201: {
@@ -65,6 +69,8 @@ def install(app: FastAPI) -> None:
 def _add_models(schemas: dict[str, Any]) -> None:
     modes: dict[type[BaseModel], JsonSchemaMode] = {
         Submission: "validation",
+        CancelBody: "validation",
+        RetryBody: "validation",
         ProblemDetails: "serialization",
     }
     for model, mode in modes.items():

@@ -12,6 +12,7 @@ from tidings.domain.notification import DeliveryState
 from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import PARKED, Status
 from tidings.errors import OrchestratorUnavailable
+from tidings.messages.delivery import SignalNote
 from tidings.temporal.notifications import NotificationWorkflows
 
 _FIRST_LOOK = 0.02
@@ -38,7 +39,7 @@ class Steering:
         self._workflows = workflows
         self._wait = wait
 
-    async def cancel(self, tenant: str, notification_id: UUID) -> Steered:
+    async def cancel(self, tenant: str, notification_id: UUID, note: SignalNote | None = None) -> Steered:
         """Stop the notification. One that is cancelled already has nothing left to stop."""
         record = await self._service.get(tenant, notification_id)
         if record.state.status.is_parked:
@@ -47,7 +48,7 @@ class Steering:
             record = _overlaid(record, report.state if report else None)
         if record.state.status.is_final:
             raise _too_late(record.state.status)
-        if await self._workflows.cancel(notification_id):
+        if await self._workflows.cancel(notification_id, note):
             seen = await self._look(notification_id, lambda state: state.status.is_final)
         else:
             seen = await self._last_state(tenant, notification_id)
@@ -58,16 +59,16 @@ class Steering:
             raise _too_late(status)
         return Steered(record, done=status is Status.CANCELLED)
 
-    async def retry(self, tenant: str, notification_id: UUID) -> Steered:
-        """Begin a new attempt now."""
+    async def retry(self, tenant: str, notification_id: UUID, note: SignalNote | None = None) -> Steered:
+        """Begin a new attempt now, by the workflow that waits for it or by a new one."""
         record = await self._service.get(tenant, notification_id)
         report = await self._workflows.status(notification_id)
         record = _overlaid(record, report.state if report else None)
         status, revision = record.state.status, record.state.revision
-        if status not in _RETRIABLE:
+        # A workflow that was ended from outside has left the notification amid its way.
+        if status not in _RETRIABLE and (status.is_final or await self._workflows.is_open(notification_id)):
             raise _conflict(status, "only one that is failed, unknown, expired or retrying can be retried")
-        if not await self._workflows.retry(notification_id):
-            raise _conflict(status, "its retry window is over")
+        await self._workflows.retry(record, note)
         seen = await self._look(notification_id, lambda state: state.revision > revision)
         moved = seen is not None and seen.revision > revision
         return Steered(_overlaid(record, seen), done=moved)
@@ -119,6 +120,6 @@ def _refuse_if_abandoned(state: DeliveryState | None) -> None:
     if state is None or not state.status.is_final:
         raise Problem(
             problems.WRONG_STATUS,
-            "The notification's workflow was ended from outside: there is nothing left to cancel.",
+            "The notification's workflow was ended from outside: nothing more is sent unless it is retried.",
             notification_status=state.status.value if state else None,
         )

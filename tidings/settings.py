@@ -123,10 +123,10 @@ class ProviderSettings(_Settings):
 class DeliverySettings(_Settings):
     """How the worker delivers. Times in seconds."""
 
-    retry_email: RetrySchedule = RetrySchedule(attempts=8, first=5, factor=4, cap=36_000)
+    retry_email: RetrySchedule = RetrySchedule()
     retry_sms: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
     retry_push: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
-    retry_webhook: RetrySchedule = RetrySchedule(attempts=8, first=5, factor=4, cap=36_000)
+    retry_webhook: RetrySchedule = RetrySchedule()
     retry_window: float = Field(default=7 * 86_400, ge=0, le=31 * 86_400)
     attempt_timeout: float = Field(default=30, gt=0, le=600)
 

@@ -14,11 +14,13 @@ from api.dependencies import PartsOfApp, Tenant
 from api.problems import Problem
 from api.schemas.listing import ListQuery, NotificationPage, cursor_of, id_from_cursor
 from api.schemas.notification import NotificationDetails, NotificationView, WorkflowView
+from api.schemas.steering import CancelBody, RetryBody, note_from
 from api.schemas.submission import notification_from
 from api.steering import Steered
 from tidings.domain.identifiers import new_id
 from tidings.domain.record import NotificationRecord
 from tidings.errors import NotFound
+from tidings.messages.delivery import SignalNote
 from tidings.temporal import names
 
 PATH = "/v1/notifications"
@@ -95,29 +97,40 @@ async def get(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Respon
 @router.post(
     "/{notification_id}/cancel",
     response_model=NotificationView,
-    responses=openapi.problems(401, 404, 409, 503) | openapi.accepted("An attempt is still under way."),
+    responses=openapi.problems(400, 401, 404, 409, 413, 415, 422, 503)
+    | openapi.accepted("An attempt is still under way."),
+    openapi_extra=openapi.CANCEL_BODY,
 )
-async def cancel(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def cancel(notification_id: str, request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
     """Cancel a notification.
 
     200: it is cancelled. 409: it is too late. 202: an attempt is still under way; it ends as `cancelled`
     or `sent`, and nothing more is sent.
     """
-    return _steered(parts, await parts.steering.cancel(tenant, _parsed(notification_id)))
+    note = await _note(request, parts, CancelBody)
+    return _steered(parts, await parts.steering.cancel(tenant, _parsed(notification_id), note))
 
 
 @router.post(
     "/{notification_id}/retry",
     response_model=NotificationView,
-    responses=openapi.problems(401, 404, 409, 503) | openapi.accepted("No worker has begun with it yet."),
+    responses=openapi.problems(400, 401, 404, 409, 413, 415, 422, 503)
+    | openapi.accepted("No worker has begun with it yet."),
+    openapi_extra=openapi.RETRY_BODY,
 )
-async def retry(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
-    """Retry a notification now.
+async def retry(notification_id: str, request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
+    """Retry a notification now, however long ago it was.
 
     From `failed`, `unknown` or `expired` a new attempt starts; from `retrying` the wait is cut short.
     202: the wish is safe, but no worker has begun with it yet.
     """
-    return _steered(parts, await parts.steering.retry(tenant, _parsed(notification_id)))
+    note = await _note(request, parts, RetryBody)
+    return _steered(parts, await parts.steering.retry(tenant, _parsed(notification_id), note))
+
+
+async def _note(request: Request, parts: Parts, body: type[CancelBody]) -> SignalNote | None:
+    document = await read_json(request, parts.settings.max_body_bytes, optional=True)
+    return note_from(document, body, now=datetime.now(UTC))
 
 
 def _parsed(notification_id: str) -> UUID:

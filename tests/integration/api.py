@@ -13,8 +13,10 @@ from unittest import mock
 import aiohttp
 import uvicorn
 from pydantic import PostgresDsn
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
 from api.composition import ApiConfiguration, Parts, compose
@@ -103,6 +105,44 @@ class Api:
         assert answer.status == 201, answer.text
         id: str = answer.json["id"]
         return id
+
+
+async def reaches(api: Api, id: str, status: str) -> Answer:
+    """Wait until the notification has that status; the answer then."""
+
+    async def there() -> Answer:
+        answer = await api.get(f"/v1/notifications/{id}")
+        assert answer.json["status"] == status, answer.text
+        return answer
+
+    return await eventually(there)
+
+
+async def signals(client: Client, id: str) -> list[str]:
+    """The signals that the notification's workflow has taken."""
+    history = client.get_workflow_handle(names.workflow_id(id)).fetch_history_events()
+    return [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        async for event in history
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+
+
+async def forgotten(client: Client, id: str) -> None:
+    """Have Temporal forget a closed workflow, as it does by itself when its retention is over."""
+    execution = WorkflowExecution(workflow_id=names.workflow_id(id))
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+    )
+
+    async def gone() -> bool:
+        try:
+            await client.get_workflow_handle(names.workflow_id(id)).describe()
+        except RPCError as error:
+            return error.status == RPCStatusCode.NOT_FOUND
+        return False
+
+    await eventually(gone)
 
 
 async def make_key(database_url: str, tenant: str = "acme", secret: str | None = None) -> tuple[str, ApiKey]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.client import Client
 
-from tests.integration.api import Answer, Api, make_key, running_api
+from tests.integration.api import Api, make_key, reaches, running_api, signals
 from tests.support import eventually
 from tests.workflows.delivery import delivery_worker
 from tidings.domain.retry_schedule import RetrySchedule
@@ -35,25 +35,6 @@ async def hasty_api(database_url: str, temporal_server: TemporalServer) -> Async
     key, _ = await make_key(database_url)
     async with running_api(database_url, temporal_server.address, key=key, cancel_wait=0.3) as api:
         yield api
-
-
-async def reaches(api: Api, id: str, status: str) -> Answer:
-    async def there() -> Answer:
-        answer = await api.get(f"/v1/notifications/{id}")
-        assert answer.json["status"] == status
-        return answer
-
-    return await eventually(there)
-
-
-async def signals(client: Client, id: str) -> list[str]:
-    """The signals that the notification's workflow has taken."""
-    history = client.get_workflow_handle(names.workflow_id(id)).fetch_history_events()
-    return [
-        event.workflow_execution_signaled_event_attributes.signal_name
-        async for event in history
-        if event.HasField("workflow_execution_signaled_event_attributes")
-    ]
 
 
 async def test_cancel_of_a_scheduled_notification(api: Api, temporal_client: Client) -> None:
@@ -177,16 +158,6 @@ async def test_retry_is_refused_from_any_other_status(api: Api, temporal_client:
             delivery.provider.gate.set()
             await reaches(api, id, "sent")
         assert len(delivery.provider.calls) <= 1
-
-
-async def test_retry_after_the_window_says_so(api: Api, temporal_client: Client) -> None:
-    async with delivery_worker(temporal_client, [REFUSED], retry_window=0):
-        id = await api.submitted()
-        await reaches(api, id, "failed")
-        await temporal_client.get_workflow_handle(names.workflow_id(id)).result()
-        answer = await api.post(f"/v1/notifications/{id}/retry")
-        assert (answer.status, answer.json["notification_status"]) == (409, "failed")
-        assert "retry window is over" in answer.json["detail"]
 
 
 async def test_retry_without_a_worker_answers_202_and_is_kept(

@@ -17,7 +17,7 @@ from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Status
 from tidings.errors import OrchestratorUnavailable, PermanentFailure, TransientFailure
 from tidings.local.temporal_server import TemporalServer, temporal_program
-from tidings.messages.delivery import DeliveryResult
+from tidings.messages.delivery import DeliveryResult, SignalNote
 from tidings.temporal import names
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
@@ -122,8 +122,8 @@ async def test_a_closed_workflow_is_found_in_its_last_state_and_takes_no_signal(
     assert record.state.status is Status.SENT
     assert record.state.provider_reference == "reference-1"
     assert not await workflows.cancel(notification.id)
-    assert not await workflows.retry(notification.id)
-    assert not await workflows.retry(new_id())
+    assert not await workflows.is_open(notification.id)
+    assert not await workflows.is_open(new_id())
 
 
 async def test_the_temporal_command_line_cancels_exactly_as_ours_does(
@@ -152,7 +152,9 @@ async def test_retry_with_a_reason_revives_a_failed_notification(
         notification = an_email()
         await workflows.start(notification)
         await reaches(workflows, notification, Status.FAILED)
-        assert await workflows.retry(notification.id, "the mailbox exists now")
+        record = await workflows.find("acme", notification.id)
+        assert record is not None
+        await workflows.retry(record, SignalNote(reason="the mailbox exists now"))
         result = await temporal_client.get_workflow_handle(
             names.workflow_id(notification.id), result_type=DeliveryResult
         ).result()

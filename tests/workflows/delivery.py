@@ -12,6 +12,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
 
 from activities.memory_log import InMemoryDeliveryLog
+from activities.ports import DeliveryLog
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from tidings.domain.identifiers import new_id
@@ -103,8 +104,12 @@ async def delivery_worker(
     retry: RetrySchedule | None = None,
     retry_window: float = 3_600,
     log: InMemoryDeliveryLog | None = None,
+    store: DeliveryLog | None = None,
 ) -> AsyncIterator[Delivery]:
-    """Run workers for the block, with a provider that follows the script; `log`: an earlier one."""
+    """Run workers for the block, with a provider that follows the script.
+
+    `log`: one from an earlier block; `store`: what to write to instead of it.
+    """
     provider, log = ScriptedProvider(script), log or InMemoryDeliveryLog()
     plan = DeliveryPlan(
         route=["smtp"],
@@ -112,7 +117,7 @@ async def delivery_worker(
         attempt_timeout=30,
         retry_window=retry_window,
     )
-    recording = RecordingActivities(log, lambda notification: plan)
+    recording = RecordingActivities(store or log, lambda notification: plan)
     records = Worker(
         client,
         task_queue=names.TASK_QUEUE,
@@ -122,7 +127,7 @@ async def delivery_worker(
     sends = Worker(
         client,
         task_queue=names.send_queue(Channel.EMAIL),
-        activities=[SendActivities(log, provider).send],
+        activities=[SendActivities(store or log, provider).send],
     )
     async with records, sends:
         yield Delivery(client, provider, log)

@@ -4,17 +4,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from tidings.cli import screen
-from tidings.cli.context import use_running_temporal
+from tidings.cli.context import database_settings, use_running_temporal
 from tidings.domain.vocabulary import Status
 from tidings.errors import OrchestratorUnavailable
+from tidings.messages.delivery import SignalNote
 
 if TYPE_CHECKING:
+    from tidings.domain.record import NotificationRecord
     from tidings.messages.delivery import StatusReport
     from tidings.temporal.notifications import NotificationWorkflows
 
@@ -24,7 +27,7 @@ _PAUSE_SECONDS = 0.1
 _RETRYABLE = frozenset({Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.RETRYING})
 
 Ids = Annotated[list[UUID], typer.Argument(help="Ids of notifications.", metavar="ID...")]
-Reason = Annotated[str | None, typer.Option(help="Shown in the workflow's history.")]
+Reason = Annotated[str | None, typer.Option(help="Shown in the workflow's trace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -40,19 +43,40 @@ class Answer:
 
 def cancel(ids: Ids, reason: Reason = None, as_json: AsJson = False) -> None:
     """Stop notifications before a provider accepts them; says what came of each."""
-    _steer(_cancel, ids, reason, as_json)
+    _steer(_cancel, ids, SignalNote(reason=reason), as_json)
 
 
-def retry(ids: Ids, reason: Reason = None, as_json: AsJson = False) -> None:
+def retry(
+    ids: Ids,
+    reason: Reason = None,
+    expires_at: Annotated[
+        str | None, typer.Option(help="RFC 3339; nothing is sent after it, instead of what was said before.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Start a new attempt now, or cut a backoff short; says what came of each."""
-    _steer(_retry, ids, reason, as_json)
+    _steer(_retry, ids, SignalNote(reason=reason, expires_at=_future(expires_at)), as_json)
 
 
-Action = Callable[["NotificationWorkflows", UUID, str | None], Awaitable[Answer]]
+def _future(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no RFC 3339 time", param_hint="--expires-at") from None
+    if time.tzinfo is None:
+        raise typer.BadParameter("needs an offset from UTC, such as Z", param_hint="--expires-at")
+    if time <= datetime.now(UTC):
+        raise typer.BadParameter(f"{text} is not in the future", param_hint="--expires-at")
+    return time.astimezone(UTC)
 
 
-def _steer(action: Action, ids: list[UUID], reason: str | None, as_json: bool) -> None:
-    answers = asyncio.run(_all(action, ids, reason))
+Action = Callable[["NotificationWorkflows", UUID, SignalNote], Awaitable[Answer]]
+
+
+def _steer(action: Action, ids: list[UUID], note: SignalNote, as_json: bool) -> None:
+    answers = asyncio.run(_all(action, ids, note))
     if as_json:
         screen.print_json([asdict(answer) for answer in answers])
     else:
@@ -62,7 +86,7 @@ def _steer(action: Action, ids: list[UUID], reason: str | None, as_json: bool) -
         raise typer.Exit(1)
 
 
-async def _all(action: Action, ids: list[UUID], reason: str | None) -> list[Answer]:
+async def _all(action: Action, ids: list[UUID], note: SignalNote) -> list[Answer]:
     # Not at the top: importing the SDK takes longer than most commands run.
     from tidings.temporal.client import connect
     from tidings.temporal.notifications import NotificationWorkflows
@@ -74,11 +98,11 @@ async def _all(action: Action, ids: list[UUID], reason: str | None) -> list[Answ
     except TimeoutError:
         raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
     workflows = NotificationWorkflows(client, "")
-    return [await action(workflows, id, reason) for id in ids]
+    return [await action(workflows, id, note) for id in ids]
 
 
-async def _cancel(workflows: "NotificationWorkflows", id: UUID, reason: str | None) -> Answer:
-    if not await workflows.cancel(id, reason):
+async def _cancel(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:
+    if not await workflows.cancel(id, note):
         return await _not_open(workflows, id)
     report = await _until(workflows, id, lambda report: report.status.is_final)
     if report is None:
@@ -94,13 +118,14 @@ async def _cancel(workflows: "NotificationWorkflows", id: UUID, reason: str | No
     )
 
 
-async def _retry(workflows: "NotificationWorkflows", id: UUID, reason: str | None) -> Answer:
-    before = await workflows.status(id)
-    if before is not None and before.status not in _RETRYABLE:
-        return Answer(str(id), False, before.status, f"not retried: it is {before.status}")
-    if not await workflows.retry(id, reason):
-        return await _not_open(workflows, id)
-    count = before.attempt_count if before is not None else 0
+async def _retry(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:
+    record = await workflows.find(None, id) or await _stored(id)
+    if record is None:
+        return Answer(str(id), False, None, "not found: neither Temporal nor the database has it")
+    status, count = record.state.status, record.state.attempt_count
+    if status not in _RETRYABLE:
+        return Answer(str(id), False, status, f"not retried: it is {status}")
+    await workflows.retry(record, note)
     report = await _until(workflows, id, lambda report: report.attempt_count > count)
     if report is None:
         return Answer(
@@ -111,6 +136,18 @@ async def _retry(workflows: "NotificationWorkflows", id: UUID, reason: str | Non
             str(id), True, report.status, f"{report.status}: signalled, the attempt has not begun yet"
         )
     return Answer(str(id), True, report.status, f"{report.status}, attempt {report.attempt_count}")
+
+
+async def _stored(id: UUID) -> "NotificationRecord | None":
+    """The notification from the database: Temporal forgets closed workflows after a while."""
+    from tidings.database.engine import create_engine
+    from tidings.database.notifications import NotificationRepository
+
+    engine = create_engine(database_settings(), application_name="tidings-cli")
+    try:
+        return await NotificationRepository(engine).get(None, id)
+    finally:
+        await engine.dispose()
 
 
 async def _not_open(workflows: "NotificationWorkflows", id: UUID) -> Answer:

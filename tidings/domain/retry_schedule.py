@@ -13,9 +13,9 @@ class RetrySchedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    attempts: int = Field(default=8, ge=1, le=1000)
+    attempts: int = Field(default=7, ge=1, le=1000)
     first: float = Field(default=5, gt=0, le=86_400)
-    factor: float = Field(default=4, ge=1, le=100)
+    factor: float = Field(default=6, ge=1, le=100)
     cap: float = Field(default=36_000, gt=0, le=2_592_000)
     jitter: float = Field(default=0.2, ge=0, lt=1)
 

@@ -13,7 +13,6 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,6 +22,7 @@ from tidings.domain.vocabulary import Status
 from tidings.errors import OrchestratorUnavailable
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names
+from tidings.temporal.start_options import start_options
 
 _EVENTS_BEFORE_A_WORKER = 2
 """The start and the first workflow task's scheduling: what a workflow has before any worker took it up."""
@@ -47,73 +47,79 @@ class NotificationWorkflows:
 
     async def start(self, notification: Notification) -> None:
         """Start the notification's workflow. Once this returns, it survives any crash."""
-        state = DeliveryState.initial(notification)
         with _translated():
             try:
                 await self._client.start_workflow(
                     names.WORKFLOW_TYPE,
                     DeliveryRequest(notification=notification),
-                    id=names.workflow_id(notification.id),
-                    task_queue=names.TASK_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    search_attributes=TypedSearchAttributes(
-                        [
-                            SearchAttributePair(names.NOTIFICATION_STATUS, state.status.value),
-                            SearchAttributePair(names.NOTIFICATION_CHANNEL, notification.channel.value),
-                            SearchAttributePair(names.NOTIFICATION_TENANT, notification.tenant),
-                        ]
-                    ),
-                    static_summary=f"{notification.channel} notification, {notification.priority} priority",
-                    priority=Priority(priority_key=names.PRIORITY_KEYS[notification.priority]),
+                    **start_options(notification),
                     rpc_timeout=self._timeout,
                 )
             except WorkflowAlreadyStartedError:
                 # The id is ours alone: an earlier try of this very call got through.
                 return
 
-    async def find(self, tenant: str, notification_id: UUID) -> NotificationRecord | None:
-        """The notification as its workflow knows it, without Postgres and, if need be, without a worker."""
+    async def find(self, tenant: str | None, notification_id: UUID) -> NotificationRecord | None:
+        """The notification as its workflow knows it, without Postgres and, if need be, without a worker.
+
+        None if the tenant (None: any tenant) has none of that id, or Temporal has forgotten it.
+        """
         handle = self._handle(notification_id)
         with _translated():
             description = await self._describe(handle)
             if description is None:
                 return None
-            if description.typed_search_attributes.get(names.NOTIFICATION_TENANT) != tenant:
+            if tenant not in (None, description.typed_search_attributes.get(names.NOTIFICATION_TENANT)):
                 return None
-            notification = await self._submitted(handle)
-            if notification is None:
+            request = await self._request(handle)
+            if request is None:
                 return None
-            state = await self._state(handle, description, notification)
-        return NotificationRecord(notification=notification, state=state)
+            state = await self._state(handle, description, request)
+        return NotificationRecord(notification=request.notification, state=state)
 
     async def status(self, notification_id: UUID) -> StatusReport | None:
         """The workflow's own view, or None if there is no such workflow or no worker answers in time."""
         with _translated():
             return await self._ask(self._handle(notification_id))
 
-    async def cancel(self, notification_id: UUID, reason: str | None = None) -> bool:
+    async def is_open(self, notification_id: UUID) -> bool:
+        """Whether a workflow carries the notification at this moment."""
+        with _translated():
+            description = await self._describe(self._handle(notification_id))
+        return description is not None and description.status == WorkflowExecutionStatus.RUNNING
+
+    async def cancel(self, notification_id: UUID, note: SignalNote | None = None) -> bool:
         """Signal `cancel`. False if no open workflow is there to take it."""
-        return await self._signal(notification_id, names.SIGNAL_CANCEL, reason)
-
-    async def retry(self, notification_id: UUID, reason: str | None = None) -> bool:
-        """Signal `retry`. False if no open workflow is there to take it."""
-        return await self._signal(notification_id, names.SIGNAL_RETRY, reason)
-
-    def _handle(self, notification_id: UUID) -> WorkflowHandle[object, DeliveryResult]:
-        return self._client.get_workflow_handle(
-            names.workflow_id(notification_id), result_type=DeliveryResult
-        )
-
-    async def _signal(self, notification_id: UUID, signal: str, reason: str | None) -> bool:
-        arguments = [SignalNote(reason=reason)] if reason else []
         with _translated():
             try:
-                await self._handle(notification_id).signal(signal, args=arguments, rpc_timeout=self._timeout)
+                await self._handle(notification_id).signal(
+                    names.SIGNAL_CANCEL, args=_arguments(note), rpc_timeout=self._timeout
+                )
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
                     return False
                 raise
         return True
+
+    async def retry(self, record: NotificationRecord, note: SignalNote | None = None) -> None:
+        """Signal `retry`, in one step with starting a new run where no workflow is open to take it.
+
+        Such a run goes on from `record`, or from what the database knows beyond it.
+        """
+        with _translated():
+            await self._client.start_workflow(
+                names.WORKFLOW_TYPE,
+                DeliveryRequest(notification=record.notification, state=record.state),
+                **start_options(record.notification, record.state),
+                start_signal=names.SIGNAL_RETRY,
+                start_signal_args=_arguments(note),
+                rpc_timeout=self._timeout,
+            )
+
+    def _handle(self, notification_id: UUID) -> WorkflowHandle[object, DeliveryResult]:
+        return self._client.get_workflow_handle(
+            names.workflow_id(notification_id), result_type=DeliveryResult
+        )
 
     async def _describe(
         self, handle: WorkflowHandle[object, DeliveryResult]
@@ -125,19 +131,19 @@ class NotificationWorkflows:
                 return None
             raise
 
-    async def _submitted(self, handle: WorkflowHandle[object, DeliveryResult]) -> Notification | None:
-        """The notification from the workflow's first event, where its input stands."""
+    async def _request(self, handle: WorkflowHandle[object, DeliveryResult]) -> DeliveryRequest | None:
+        """The workflow's input, from its first event."""
         async for event in handle.fetch_history_events(page_size=1, rpc_timeout=self._timeout):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
             (request,) = await self._client.data_converter.decode(payloads, [DeliveryRequest])
-            return DeliveryRequest.model_validate(request).notification
+            return DeliveryRequest.model_validate(request)
         return None
 
     async def _state(
         self,
         handle: WorkflowHandle[object, DeliveryResult],
         description: WorkflowExecutionDescription,
-        notification: Notification,
+        request: DeliveryRequest,
     ) -> DeliveryState:
         if description.status == WorkflowExecutionStatus.COMPLETED:
             return (await handle.result(rpc_timeout=self._timeout)).state
@@ -146,7 +152,7 @@ class NotificationWorkflows:
         report = await self._ask(handle) if taken_up else None
         if report is not None:
             return report.state
-        initial = DeliveryState.initial(notification)
+        initial = request.state or DeliveryState.initial(request.notification)
         status = description.typed_search_attributes.get(names.NOTIFICATION_STATUS)
         return initial.model_copy(update={"status": Status(status)}) if status else initial
 
@@ -168,6 +174,10 @@ class NotificationWorkflows:
                 return None
             raise
         return StatusReport.model_validate(report)
+
+
+def _arguments(note: SignalNote | None) -> list[SignalNote]:
+    return [note] if note is not None else []
 
 
 @contextmanager

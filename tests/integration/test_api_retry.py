@@ -1,0 +1,114 @@
+"""Retry by hand over HTTP, with everything real but the provider: by the open workflow, or by a new run."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from tests.integration.api import Api, forgotten, make_key, reaches, running_api, signals
+from tests.integration.database import open_engine
+from tests.workflows.delivery import Delivery, delivery_worker
+from tidings.database.delivery_log import PostgresDeliveryLog
+from tidings.domain.retry_schedule import RetrySchedule
+from tidings.errors import PermanentFailure, SendFailure, TransientFailure
+from tidings.local.temporal_server import TemporalServer
+from tidings.temporal import names
+
+BUSY = TransientFailure("smtp_451", "try again later")
+REFUSED = PermanentFailure("smtp_550", "no such mailbox")
+HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
+
+
+@pytest.fixture
+async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterator[Api]:
+    key, _ = await make_key(database_url)
+    async with running_api(database_url, temporal_server.address, key=key) as api:
+        yield api
+
+
+@asynccontextmanager
+async def durable_worker(
+    client: Client, database_url: str, script: Iterable[SendFailure | None], **options: Any
+) -> AsyncIterator[Delivery]:
+    """A worker whose log is the database."""
+    async with (
+        open_engine(database_url) as engine,
+        delivery_worker(client, script, store=PostgresDeliveryLog(engine), **options) as delivery,
+    ):
+        yield delivery
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True], ids=["closed", "forgotten"])
+async def test_retry_after_the_window_starts_a_new_run_that_goes_on_with_the_numbers(
+    api: Api, temporal_client: Client, database_url: str, is_forgotten: bool
+) -> None:
+    async with durable_worker(temporal_client, database_url, [REFUSED, BUSY, None], retry_window=0):
+        id = await api.submitted()
+        await reaches(api, id, "failed")
+        await temporal_client.get_workflow_handle(names.workflow_id(id)).result()
+        if is_forgotten:
+            await forgotten(temporal_client, id)
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert answer.status == 200, answer.text
+        await reaches(api, id, "retrying")
+        assert (await api.post(f"/v1/notifications/{id}/retry")).status == 200
+        sent = (await reaches(api, id, "sent")).json
+        assert [(attempt["number"], attempt["outcome"]) for attempt in sent["attempts"]] == [
+            (1, "permanent"),
+            (2, "transient"),
+            (3, "accepted"),
+        ]
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert (answer.status, answer.json["notification_status"]) == (409, "sent")
+
+
+async def test_retry_of_what_was_terminated_by_hand_goes_on_where_it_was(
+    api: Api, temporal_client: Client, database_url: str
+) -> None:
+    async with durable_worker(temporal_client, database_url, [BUSY, None], retry=HOURS):
+        id = await api.submitted()
+        await reaches(api, id, "retrying")
+        await temporal_client.get_workflow_handle(names.workflow_id(id)).terminate()
+        answer = await api.post(f"/v1/notifications/{id}/retry")
+        assert answer.status == 200, answer.text
+        assert (await reaches(api, id, "sent")).json["attempt_count"] == 2
+
+
+async def test_retry_of_an_expired_notification_with_a_new_expiry(
+    api: Api, temporal_client: Client, database_url: str
+) -> None:
+    async with durable_worker(temporal_client, database_url, [BUSY, BUSY, None], retry=HOURS) as delivery:
+        soon = datetime.now(UTC) + timedelta(seconds=2)
+        id = await api.submitted(expires_at=soon.isoformat())
+        expired = (await reaches(api, id, "expired")).json
+        assert expired["attempt_count"] == len(delivery.provider.calls)
+        later = {"expires_at": "2099-01-01T02:00:00+02:00", "reason": "the shop is open again"}
+        answer = await api.post(f"/v1/notifications/{id}/retry", json=later)
+        assert answer.status == 200, answer.text
+        assert answer.json["expires_at"] == "2099-01-01T00:00:00Z"
+        retrying = (await reaches(api, id, "retrying")).json
+        assert retrying["expires_at"] == "2099-01-01T00:00:00Z"
+        assert retrying["next_attempt_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+        ({"expires_at": "2099-01-01T00:00:00"}, "/expires_at"),
+        ({"reason": "two\nlines"}, "/reason"),
+        ({"reason": "x" * 201}, "/reason"),
+        ({"when": "now"}, "/when"),
+        ([], ""),
+    ],
+)
+async def test_a_bad_body_of_retry_signals_nothing(
+    api: Api, temporal_client: Client, body: Any, pointer: str
+) -> None:
+    id = await api.submitted()
+    answer = await api.post(f"/v1/notifications/{id}/retry", json=body)
+    assert (answer.status, [error["pointer"] for error in answer.json["errors"]]) == (422, [pointer])
+    assert await signals(temporal_client, id) == []
