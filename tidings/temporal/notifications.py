@@ -13,7 +13,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -64,7 +64,7 @@ class NotificationWorkflows:
                         ]
                     ),
                     static_summary=f"{notification.channel} notification, {notification.priority} priority",
-                    priority=Priority(priority_key=names.PRIORITY_KEYS[notification.priority]),
+                    priority=names.priority(notification),
                     rpc_timeout=self._timeout,
                 )
             except WorkflowAlreadyStartedError:
