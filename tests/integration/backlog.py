@@ -57,7 +57,7 @@ class Backlog:
     sandbox: RunningSandbox
     workers: dict[str, Worker]
     stack: AsyncExitStack
-    started: list[Notification] = field(default_factory=list)
+    submitted: list[Notification] = field(default_factory=list)
 
     async def run(self, task_queue: str) -> None:
         """Let the worker of that queue begin."""
@@ -66,6 +66,7 @@ class Backlog:
     async def submit(self, *notifications: Notification) -> None:
         """Start their workflows, in about this order."""
         workflows = NotificationWorkflows(self.client, "http://127.0.0.1:8233")
+        self.submitted += notifications
         for first in range(0, len(notifications), _STARTS_AT_ONCE):
             some = notifications[first : first + _STARTS_AT_ONCE]
             await asyncio.gather(*map(workflows.start, some))

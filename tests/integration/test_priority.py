@@ -15,8 +15,8 @@ from tidings.temporal import names
 
 SLOTS = 4
 FIRST_FEW = 3 * SLOTS
-"""How late the first of a queue can reach the provider. It is handed out first, into one of the slots; while
-it is carried there the other slots may each finish what they hold and take up more. Twice each is generous."""
+"""How late the first of a queue may reach the provider: it is handed out first, into one of the slots, and
+each of the other slots may finish what it holds and take up the next while the first is carried there."""
 
 
 @pytest.fixture
