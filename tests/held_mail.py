@@ -18,7 +18,7 @@ has sent it. All others have it only once the answer goes out: whoever hangs up 
 
 
 class HeldMail(MailHandler):
-    """The sandbox's mail handler; while `held`, mails that have come in wait for their answer."""
+    """The sandbox's mail handler; from `hold` on, mails that have come in wait for their answer."""
 
     def __init__(self) -> None:
         self.inbox = Inbox(10_000)
@@ -26,16 +26,23 @@ class HeldMail(MailHandler):
         self.port = free_port()
         self.waiting: list[ReceivedMessage] = []
         """What came in and has no answer yet."""
-        self._let_go = asyncio.Event()
-        self._let_go.set()
+        self.answered = 0
+        self._held = False
+        self._answers = asyncio.Semaphore(0)
 
     def hold(self) -> None:
         """Answer no mail from now on."""
-        self._let_go.clear()
+        self._held = True
+
+    def answer(self, count: int) -> None:
+        """Answer so many mails: of those that wait first, then of those to come."""
+        for _ in range(count):
+            self._answers.release()
 
     def let_go(self) -> None:
         """Answer all that wait, and all that follow at once."""
-        self._let_go.set()
+        self._held = False
+        self.answer(len(self.waiting))
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the mail and answer, in the order that its recipient asks for."""
@@ -46,12 +53,13 @@ class HeldMail(MailHandler):
             self.inbox.add(mail)
         self.waiting.append(mail)
         try:
-            # Cancelled if the sender hangs up.
-            await self._let_go.wait()
+            if self._held:
+                await self._answers.acquire()  # cancelled if the sender hangs up
         finally:
             self.waiting.remove(mail)
         if not first:
             self.inbox.add(mail)
+        self.answered += 1
         return "250 2.0.0 Ok"
 
 
