@@ -40,7 +40,7 @@ def an_email(recipient: str, **fields: Any) -> Notification:
 
 @asynccontextmanager
 async def fresh_temporal(folder: Path) -> AsyncIterator[Client]:
-    """A client of a server of its own: nothing in its queues, no rate limit left by an earlier worker."""
+    """A client of a server of its own: nothing in its queues, no limits on them."""
     server = TemporalServer(free_port(), free_port(), db_file=None, log_file=folder / "temporal.log")
     try:
         await server.start()
