@@ -141,14 +141,32 @@ class DeliverySettings(_Settings):
         return schedules[channel]
 
 
+_Rate = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
+
+
 class WorkerSettings(_Settings):
-    """The worker process. Times in seconds."""
+    """The worker process. Times in seconds, rates in sends per second."""
 
     worker_sends_per_channel: int = Field(default=100, ge=1, le=10_000)
     """How many sends of one channel may run at once in one process."""
+    rate_email: _Rate = None
+    """How many sends of the channel begin per second over all workers together; None: as many as can."""
+    rate_sms: _Rate = None
+    rate_push: _Rate = None
+    rate_webhook: _Rate = None
     worker_workflow_tasks: int = Field(default=100, ge=2, le=10_000)
     worker_shutdown_timeout: float = Field(default=20, ge=0)
     """How long running sends may go on after SIGTERM."""
+
+    def rate(self, channel: Channel) -> float | None:
+        """The channel's limit."""
+        rates = {
+            Channel.EMAIL: self.rate_email,
+            Channel.SMS: self.rate_sms,
+            Channel.PUSH: self.rate_push,
+            Channel.WEBHOOK: self.rate_webhook,
+        }
+        return rates[channel]
 
 
 class SandboxSettings(_Settings):

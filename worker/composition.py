@@ -99,6 +99,8 @@ def _channel_worker(
         task_queue=names.send_queue(channel),
         activities=[sending.send],
         max_concurrent_activities=settings.worker_sends_per_channel,
+        # Kept by the server, so that it holds over all workers.
+        max_task_queue_activities_per_second=settings.rate(channel),
         # By default the SDK holds heartbeats back for most of their timeout: one late one would be a death.
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         default_heartbeat_throttle_interval=HEARTBEAT_EVERY,

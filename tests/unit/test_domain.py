@@ -144,3 +144,17 @@ def test_names_are_those_of_the_contract() -> None:
     assert names.web_ui_url("http://127.0.0.1:8233/", "default", identifier) == (
         "http://127.0.0.1:8233/namespaces/default/workflows/notification-01a1fc6e-0931-76c3-bf47-56ae9d6b2455"
     )
+
+
+def test_the_fairness_key_is_the_tenant_or_a_lasting_hash_of_a_long_one() -> None:
+    def key(tenant: str) -> str:
+        priority = names.priority(notification(tenant=tenant, priority=Priority.HIGH))
+        assert priority.priority_key == 2
+        assert priority.fairness_key is not None
+        return priority.fairness_key
+
+    assert key("acme") == "acme"
+    assert key("a" * 64) == "a" * 64
+    assert key("ü" * 33) == "e8c875213d61293576759660efd35edf"
+    assert key("ü" * 33 + "a") != key("ü" * 33 + "b")
+    assert len(key("ü" * 1_000)) <= 64

@@ -1,6 +1,7 @@
 """What is shipped beside the code: locks, the image, the Compose file, the example settings."""
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from tidings import settings
+from tidings.local.temporal_server import DYNAMIC_CONFIG
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -69,11 +71,14 @@ def test_compose_publishes_on_loopback_only_and_names_its_volumes(services: dict
 
 
 def test_temporal_finds_its_dynamic_configuration(services: dict[str, Any]) -> None:
-    """Its image has no such file, and the server ends at once without one."""
+    """Its image has no such file, and the server ends at once without one. It says what ours says locally."""
     mounted = {config["target"]: config["source"] for config in services["temporal"].get("configs", [])}
     source = mounted["/etc/temporal/config/dynamicconfig/docker.yaml"]
     declared = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["configs"]
-    assert yaml.safe_load(declared[source]["content"]) == {}
+    settings_of_compose = yaml.safe_load(declared[source]["content"])
+    assert {f"{key}={json.dumps(only['value'])}" for key, [only] in settings_of_compose.items()} == set(
+        DYNAMIC_CONFIG
+    )
 
 
 def test_postgres_is_healthy_only_once_others_can_reach_it(services: dict[str, Any]) -> None:
@@ -113,5 +118,10 @@ def test_the_example_settings_are_the_defaults(tmp_path: Path, monkeypatch: pyte
     example = (ROOT / ".env.example").read_text()
     file = tmp_path / "env"
     file.write_text(re.sub(r"^# (TIDINGS_\w+=)", r"\1", example, flags=re.MULTILINE))
-    for kind in (settings.DatabaseSettings, settings.DeliverySettings, settings.ProviderSettings):
+    for kind in (
+        settings.DatabaseSettings,
+        settings.DeliverySettings,
+        settings.ProviderSettings,
+        settings.WorkerSettings,
+    ):
         assert kind(_env_file=file) == kind(_env_file=None)

@@ -20,11 +20,20 @@ from tidings.temporal.names import SEARCH_ATTRIBUTES
 NAMESPACE = "default"
 _CHECK_SECONDS = 2
 
+DYNAMIC_CONFIG = (
+    "matching.enableFairness=true",
+    # Order and rate limits hold within a partition. One serves far more than one machine can.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+)
+"""What we ask of every server that we start ourselves."""
+
 
 class TemporalServer(Part):
     """`temporal server start-dev` on 127.0.0.1: gRPC on `port`, the Web UI on `ui_port`.
 
-    `db_file` None keeps all in memory. `dynamic_config` are server settings as `key=value`, values as JSON.
+    `db_file` None keeps all in memory. `dynamic_config` are further server settings as `key=value`, values as
+    JSON; tenants take turns in every backlog without any.
     """
 
     def __init__(
@@ -40,7 +49,7 @@ class TemporalServer(Part):
         super().__init__("temporal", log_file, _mark(self.db_file) if self.db_file else None)
         self.port = port
         self.ui_port = ui_port
-        self._dynamic_config = tuple(dynamic_config)
+        self._dynamic_config = (*DYNAMIC_CONFIG, *dynamic_config)
 
     @property
     def address(self) -> str:

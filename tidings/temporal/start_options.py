@@ -38,5 +38,5 @@ def start_options(notification: Notification, state: DeliveryState | None = None
             ]
         ),
         static_summary=f"{notification.channel} notification, {notification.priority} priority",
-        priority=Priority(priority_key=names.PRIORITY_KEYS[notification.priority]),
+        priority=names.priority(notification),
     )
