@@ -10,24 +10,27 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.schemas.notification import NotificationView
+from api.schemas.schedule_submission import ScheduleSubmission
 from api.schemas.submission import Submission
 
 _REFERENCE = "#/components/schemas/{model}"
 
-SUBMISSION_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Submission")}}},
-    }
-}
-"""We read the body ourselves (`api.body`), so the framework does not know of it."""
 
-CREATED: dict[int | str, dict[str, Any]] = {
-    201: {
-        "description": "Accepted, and safe.",
-        "headers": {"Location": {"schema": {"type": "string"}, "description": "The notification's path."}},
-    }
-}
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """We read bodies ourselves (`api.body`), so the framework does not know of them."""
+    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _created(description: str, location: str) -> dict[int | str, dict[str, Any]]:
+    headers = {"Location": {"schema": {"type": "string"}, "description": location}}
+    return {201: {"description": description, "headers": headers}}
+
+
+SUBMISSION_BODY = _body(Submission)
+CREATED = _created("Accepted, and safe.", "The notification's path.")
+SCHEDULE_BODY = _body(ScheduleSubmission)
+SCHEDULE_CREATED = _created("It fires from now on.", "The schedule's path.")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -65,6 +68,7 @@ def install(app: FastAPI) -> None:
 def _add_models(schemas: dict[str, Any]) -> None:
     modes: dict[type[BaseModel], JsonSchemaMode] = {
         Submission: "validation",
+        ScheduleSubmission: "validation",
         ProblemDetails: "serialization",
     }
     for model, mode in modes.items():

@@ -13,7 +13,6 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,6 +22,7 @@ from tidings.domain.vocabulary import Status
 from tidings.errors import OrchestratorUnavailable
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names
+from tidings.temporal.start_options import start_options
 
 _EVENTS_BEFORE_A_WORKER = 2
 """The start and the first workflow task's scheduling: what a workflow has before any worker took it up."""
@@ -47,24 +47,12 @@ class NotificationWorkflows:
 
     async def start(self, notification: Notification) -> None:
         """Start the notification's workflow. Once this returns, it survives any crash."""
-        state = DeliveryState.initial(notification)
         with _translated():
             try:
                 await self._client.start_workflow(
                     names.WORKFLOW_TYPE,
                     DeliveryRequest(notification=notification),
-                    id=names.workflow_id(notification.id),
-                    task_queue=names.TASK_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    search_attributes=TypedSearchAttributes(
-                        [
-                            SearchAttributePair(names.NOTIFICATION_STATUS, state.status.value),
-                            SearchAttributePair(names.NOTIFICATION_CHANNEL, notification.channel.value),
-                            SearchAttributePair(names.NOTIFICATION_TENANT, notification.tenant),
-                        ]
-                    ),
-                    static_summary=f"{notification.channel} notification, {notification.priority} priority",
-                    priority=Priority(priority_key=names.PRIORITY_KEYS[notification.priority]),
+                    **start_options(notification),
                     rpc_timeout=self._timeout,
                 )
             except WorkflowAlreadyStartedError:
