@@ -36,7 +36,7 @@ def _checked_cron(value: str) -> str:
 def _checked_zone(value: str) -> str:
     try:
         known = value not in _OF_THE_MACHINE and ZoneInfo(value).key == value
-    except (OSError, ValueError):  # names of folders and of files of other kinds raise these
+    except (KeyError, OSError, ValueError):  # unknown; a folder; a path, or a file of another kind
         known = False
     if not known:
         raise ValueError("is not a time zone of the IANA database, such as Europe/Berlin")
