@@ -17,24 +17,30 @@ from tidings.domain.vocabulary import Channel, Guarantee, Priority
 _CHECK_BYTES = 4
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class _View(BaseModel):
     # Everything is given, null included, so that the schema says so.
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class TemplateView(_View):
-    """What each firing submits."""
+class TemplateView(BaseModel):
+    """What each firing submits; what is not set is left out."""
+
+    model_config = ConfigDict(frozen=True)
 
     channel: Channel
     recipient: str
-    subject: str | None
+    subject: str | None = Field(default=None, exclude_if=_is_none)
     body: str
-    html: str | None
-    metadata: dict[str, Any] | None
+    html: str | None = Field(default=None, exclude_if=_is_none)
+    metadata: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
     tags: list[str]
     priority: Priority
     guarantee: Guarantee
-    provider: str | None
+    provider: str | None = Field(default=None, exclude_if=_is_none)
 
     @classmethod
     def of(cls, template: Template) -> Self:

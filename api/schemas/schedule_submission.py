@@ -141,7 +141,7 @@ def _faults(submission: ScheduleSubmission, now: datetime) -> Iterator[tuple[tup
         yield ("cron",), "is required, or every"
     if submission.cron is not None and submission.every is not None:
         yield ("every",), "cannot be given together with cron"
-    if submission.every is not None and "time_zone" in submission.model_fields_set:
+    elif submission.every is not None and "time_zone" in submission.model_fields_set:
         yield ("time_zone",), "is for cron only: an interval has none"
     if submission.ends_at is not None and submission.ends_at <= now:
         yield ("ends_at",), "must be in the future"

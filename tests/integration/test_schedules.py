@@ -42,7 +42,8 @@ async def test_a_created_schedule_is_answered_found_and_listed(schedules: Schedu
     assert answer.headers["Location"] == f"/v1/schedules/{created['id']}"
     assert (created["cron"], created["every"], created["time_zone"]) == ("0 9 * * 1-5", None, "Europe/Berlin")
     assert (created["paused"], created["expires_after"], created["catch_up_window"]) == (False, 60, 3_600)
-    assert created["notification"]["recipient"] == EMAIL["recipient"]
+    defaults = {"tags": [], "priority": "normal", "guarantee": "at_least_once"}
+    assert created["notification"] == EMAIL | defaults
     assert created["firings"] == []
     assert created["url"].endswith(f"/namespaces/default/schedules/schedule-{created['id']}")
     times = [datetime.fromisoformat(time) for time in created["next_times"]]

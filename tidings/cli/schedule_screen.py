@@ -1,12 +1,13 @@
 """What `tidings schedules` prints for people."""
 
-from datetime import timedelta
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from tidings.cli.screen import short_time, wide_console
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def print_schedule(schedule: dict[str, Any]) -> None:
@@ -21,9 +22,9 @@ def print_schedule(schedule: dict[str, Any]) -> None:
         "id": schedule["id"],
         "state": _state(schedule),
         "when": _when(schedule),
-        "within": " ".join(window),
+        "window": " ".join(window),
         "to": f"{notification['recipient']} by {notification['channel']}",
-        "subject": notification["subject"],
+        "subject": notification.get("subject"),
         "expires": f"{schedule['expires_after']} s after its firing" if schedule["expires_after"] else None,
         "created": schedule["created_at"],
         "next, if resumed" if schedule["paused"] else "next": "\n".join(
@@ -73,10 +74,19 @@ def _firings(firings: list[dict[str, Any]]) -> Table:
 def _state(schedule: dict[str, Any]) -> Text:
     if schedule["paused"]:
         return Text("paused", style="yellow")
-    return Text("active", style="green") if schedule["next_times"] else Text("over", style="dim")
+    over = schedule["ends_at"] is not None and not schedule["next_times"]
+    return Text("over", style="dim") if over else Text("active", style="green")
 
 
 def _when(schedule: dict[str, Any]) -> str:
     if schedule["cron"]:
         return f"{schedule['cron']}  {schedule['time_zone']}"
-    return f"every {timedelta(seconds=schedule['every'])}"
+    return f"every {_duration(schedule['every'])}"
+
+
+def _duration(seconds: int) -> str:
+    parts = []
+    for unit, length in _UNITS:
+        count, seconds = divmod(seconds, length)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts)
