@@ -3,9 +3,7 @@
 import math
 from datetime import timedelta
 
-from temporalio.client import (
-    Schedule as TemporalSchedule,
-)
+from temporalio.client import Schedule as TemporalSchedule
 from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleCalendarSpec,
