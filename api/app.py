@@ -7,7 +7,7 @@ import tidings
 from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
-from api.routes import health, notifications
+from api.routes import health, notifications, schedules
 
 _DESCRIPTION = """\
 Durable delivery of notifications by e-mail, SMS, push and webhook. A `201` is a promise: each notification
@@ -25,6 +25,7 @@ def create_app(parts: Parts) -> FastAPI:
         description=_DESCRIPTION,
         openapi_tags=[
             {"name": "notifications", "description": "Submit, look, steer."},
+            {"name": "schedules", "description": "Recurring notifications."},
             {"name": "health", "description": "For load balancers and supervisors. No key needed."},
         ],
         redirect_slashes=False,
@@ -37,7 +38,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    for router in (notifications.router, health.router):
+    for router in (notifications.router, schedules.router, health.router):
         app.include_router(router)
         app.state.routes += router.routes
     app.add_middleware(RequestContext)

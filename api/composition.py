@@ -23,6 +23,7 @@ from tidings.errors import StorageUnavailable
 from tidings.settings import ApiSettings, DatabaseSettings
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
+from tidings.temporal.schedules import NotificationSchedules
 
 Probe = Callable[[], Awaitable[None]]
 """Returns if a part can be reached, raises if not."""
@@ -50,6 +51,7 @@ class Parts:
     workflows: NotificationWorkflows
     service: NotificationService
     steering: Steering
+    schedules: NotificationSchedules
     probes: Mapping[str, Probe]
 
 
@@ -74,6 +76,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             workflows=workflows,
             service=service,
             steering=Steering(service, workflows, wait=settings.cancel_wait),
+            schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),

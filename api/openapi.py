@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.schemas.notification import NotificationView
+from api.schemas.schedule_submission import ScheduleSubmission
 from api.schemas.steering import CancelBody, RetryBody
 from api.schemas.submission import Submission
 
@@ -17,21 +18,22 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 def _body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """A JSON body that we read ourselves (`api.body`), so that the framework does not know of it."""
+    """We read bodies ourselves (`api.body`), so the framework does not know of them."""
     schema = {"$ref": _REFERENCE.format(model=model.__name__)}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+def _created(description: str, location: str) -> dict[int | str, dict[str, Any]]:
+    headers = {"Location": {"schema": {"type": "string"}, "description": location}}
+    return {201: {"description": description, "headers": headers}}
 
 
 SUBMISSION_BODY = _body(Submission)
 CANCEL_BODY = _body(CancelBody, required=False)
 RETRY_BODY = _body(RetryBody, required=False)
-
-CREATED: dict[int | str, dict[str, Any]] = {
-    201: {
-        "description": "Accepted, and safe.",
-        "headers": {"Location": {"schema": {"type": "string"}, "description": "The notification's path."}},
-    }
-}
+CREATED = _created("Accepted, and safe.", "The notification's path.")
+SCHEDULE_BODY = _body(ScheduleSubmission)
+SCHEDULE_CREATED = _created("It fires from now on.", "The schedule's path.")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -71,6 +73,7 @@ def _add_models(schemas: dict[str, Any]) -> None:
         Submission: "validation",
         CancelBody: "validation",
         RetryBody: "validation",
+        ScheduleSubmission: "validation",
         ProblemDetails: "serialization",
     }
     for model, mode in modes.items():

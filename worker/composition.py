@@ -22,6 +22,7 @@ from tidings.providers.registry import build_providers
 from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
 from tidings.temporal import names
 from workflows.deliver_notification import DeliverNotification
+from workflows.fire_schedule import FireSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _records_worker(client: Client, recording: RecordingActivities, settings: Wo
     return Worker(
         client,
         task_queue=names.TASK_QUEUE,
-        workflows=[DeliverNotification],
+        workflows=[DeliverNotification, FireSchedule],
         activities=[recording.persist, recording.record, recording.withdraw],
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(minimum=2),

@@ -29,6 +29,7 @@ class ListQuery(BaseModel):
     channel: Channel | None = None
     recipient: Annotated[Text, Field(max_length=4096)] | None = None
     tag: Annotated[Text, Field(max_length=50)] | None = None
+    schedule: UUID | None = Field(default=None, description="Only those that this schedule fired.")
     created_after: Moment | None = Field(default=None, description="Created at this time or later.")
     created_before: Moment | None = Field(default=None, description="Created before this time.")
     page: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
@@ -54,6 +55,7 @@ class ListQuery(BaseModel):
             channel=self.channel,
             recipient=None if self.recipient is None else _as_stored(self.recipient),
             tag=self.tag,
+            schedule_id=self.schedule,
             created_after=self.created_after,
             created_before=self.created_before,
         )

@@ -81,6 +81,7 @@ class NotificationView(_View):
     sent_at: UtcTime | None
     delivered_at: UtcTime | None
     updated_at: UtcTime
+    schedule_id: str | None = Field(description="The schedule that fired it, if one did.")
     workflow: WorkflowView
 
     @classmethod
@@ -107,6 +108,7 @@ class NotificationView(_View):
             sent_at=state.sent_at,
             delivered_at=state.delivered_at,
             updated_at=state.updated_at,
+            schedule_id=str(notification.schedule_id) if notification.schedule_id else None,
             workflow=workflow,
             **more,
         )

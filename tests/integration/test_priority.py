@@ -66,4 +66,4 @@ async def test_sends_have_the_priority_and_the_tenant_of_their_workflow(
         )
     assert send.activity_type.name == "send"
     assert send.priority.priority_key == 4
-    assert send.priority.fairness_key == names.priority(an_email("", tenant=long_name)).fairness_key
+    assert send.priority.fairness_key == names.place(Priority.NORMAL, long_name).fairness_key

@@ -148,7 +148,7 @@ def test_names_are_those_of_the_contract() -> None:
 
 def test_the_fairness_key_is_the_tenant_or_a_lasting_hash_of_a_long_one() -> None:
     def key(tenant: str) -> str:
-        priority = names.priority(notification(tenant=tenant, priority=Priority.HIGH))
+        priority = names.place(Priority.HIGH, tenant)
         assert priority.priority_key == 2
         assert priority.fairness_key is not None
         return priority.fairness_key

@@ -40,8 +40,8 @@ def send(
         "recipient": to,
         "body": sys.stdin.read() if body == "-" else body,
         "subject": subject,
-        "html": _text_of(html),
-        "metadata": _object(metadata),
+        "html": text_of(html),
+        "metadata": json_object(metadata),
         "tags": tag,
         "send_at": send_at,
         "expires_at": expires_at,
@@ -50,7 +50,7 @@ def send(
         "provider": provider,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    _print(_call("POST", "/v1/notifications", url, api_key, json=given), as_json)
+    _print(call_api("POST", "/v1/notifications", url, api_key, json=given), as_json)
 
 
 def show(
@@ -60,7 +60,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a notification and its attempts."""
-    _print(_call("GET", f"/v1/notifications/{quote(id, safe='')}", url, api_key), as_json)
+    _print(call_api("GET", f"/v1/notifications/{quote(id, safe='')}", url, api_key), as_json)
 
 
 def list_(
@@ -68,6 +68,7 @@ def list_(
     channel: Annotated[str | None, typer.Option(help="Only those of this channel.")] = None,
     recipient: Annotated[str | None, typer.Option(help="Only those to this recipient.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Only those this schedule fired.")] = None,
     page: Annotated[int, typer.Option(min=1)] = 1,
     per_page: Annotated[int, typer.Option(min=1, max=100)] = 20,
     url: Url = None,
@@ -75,15 +76,16 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List notifications, newest first."""
-    filters = {"status": status, "channel": channel, "recipient": recipient, "tag": tag}
+    filters = {"status": status, "channel": channel, "recipient": recipient, "tag": tag, "schedule": schedule}
     query = {name: value for name, value in filters.items() if value is not None}
-    found = _call(
+    found = call_api(
         "GET", "/v1/notifications", url, api_key, params={**query, "page": page, "per_page": per_page}
     )
     screen.print_json(found) if as_json else screen.print_list(found)
 
 
-def _call(method: str, path: str, url: str | None, api_key: str | None, **request: Any) -> dict[str, Any]:
+def call_api(method: str, path: str, url: str | None, api_key: str | None, **request: Any) -> dict[str, Any]:
+    """One call of the API that the command is to talk to. Raises CallFailed, SetupError."""
     from tidings.cli.http import call
 
     return asyncio.run(call(*api_access(url, api_key), method, path, **request))
@@ -96,7 +98,8 @@ def _print(notification: dict[str, Any], as_json: bool) -> None:
         screen.print_notification(notification)
 
 
-def _text_of(file: Path | None) -> str | None:
+def text_of(file: Path | None) -> str | None:
+    """The text of the file given as --html."""
     if file is None:
         return None
     try:
@@ -105,7 +108,8 @@ def _text_of(file: Path | None) -> str | None:
         raise typer.BadParameter(f"{file} cannot be read as text: {error}", param_hint="--html") from None
 
 
-def _object(text: str | None) -> Any:
+def json_object(text: str | None) -> Any:
+    """What was given as --metadata."""
     if text is None:
         return None
     try:

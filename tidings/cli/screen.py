@@ -43,6 +43,7 @@ def print_notification(notification: dict[str, Any]) -> None:
         "subject": notification["subject"],
         "error": _error(notification["error"]),
         "next attempt": notification["next_attempt_at"],
+        "schedule": notification["schedule_id"],
         "created": notification["created_at"],
         "sent": notification["sent_at"],
         "reference": notification["provider_reference"],
@@ -51,7 +52,7 @@ def print_notification(notification: dict[str, Any]) -> None:
     for name, value in rows.items():
         if value:
             grid.add_row(name, Text(str(value)))
-    console = _console()
+    console = wide_console()
     console.print(grid)
     if notification.get("attempts"):
         console.print()
@@ -70,9 +71,9 @@ def print_list(page: dict[str, Any]) -> None:
             item["channel"],
             Text(item["recipient"]),
             str(item["attempt_count"]),
-            _short(item["created_at"]),
+            short_time(item["created_at"]),
         )
-    console = _console()
+    console = wide_console()
     if not page["data"]:
         console.print("No notifications.")
         return
@@ -89,9 +90,9 @@ def print_keys(keys: list[dict[str, Any]]) -> None:
     for key in keys:
         table.add_row(
             *(key["id"], f"{key['shown']}…", Text(key["tenant"]), Text(key["name"])),
-            *(_short(key["created_at"]), _short(key["revoked_at"])),
+            *(short_time(key["created_at"]), short_time(key["revoked_at"])),
         )
-    _console().print(table if keys else "No API keys. `tidings keys create` makes one.")
+    wide_console().print(table if keys else "No API keys. `tidings keys create` makes one.")
 
 
 def _attempts(attempts: list[dict[str, Any]]) -> Table:
@@ -101,7 +102,7 @@ def _attempts(attempts: list[dict[str, Any]]) -> Table:
     for attempt in attempts:
         table.add_row(
             *(str(attempt["number"]), attempt["provider"], attempt["outcome"] or "under way"),
-            *(_short(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
+            *(short_time(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
         )
     return table
 
@@ -110,11 +111,12 @@ def _error(error: dict[str, Any] | None) -> str | None:
     return f"{error['code']}: {error['message']}" if error else None
 
 
-def _short(time: str | None) -> str:
+def short_time(time: str | None) -> str:
+    """A time of the API to the second, for tables: it is UTC."""
     return time[:19].replace("T", " ") if time else ""
 
 
-def _console() -> Console:
+def wide_console() -> Console:
     """Wide enough for an id and a link on one line each: a narrow terminal wraps lines, we break no words."""
     console = Console(highlight=False)
     console.width = max(console.width, _LEAST_WIDTH)

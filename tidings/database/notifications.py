@@ -84,6 +84,7 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
         columns.status: filter.status,
         columns.channel: filter.channel,
         columns.recipient: filter.recipient,
+        columns.schedule_id: filter.schedule_id,
     }
     conditions += [column == value for column, value in wanted.items() if value is not None]
     if filter.tag is not None:

@@ -42,6 +42,7 @@ class NotificationFilter:
     channel: Channel | None = None
     recipient: str | None = None
     tag: str | None = None
+    schedule_id: UUID | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 

@@ -1,18 +1,23 @@
 """Every id, queue name, signal, query and search attribute, built in one place."""
 
 import hashlib
+from urllib.parse import quote
 from uuid import UUID
 
 from temporalio import common
 from temporalio.common import SearchAttributeKey
 
-from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Channel, Priority
 
 WORKFLOW_TYPE = "DeliverNotification"
 SIGNAL_CANCEL = "cancel"
 SIGNAL_RETRY = "retry"
 QUERY_STATUS = "status"
+
+FIRE_WORKFLOW_TYPE = "FireSchedule"
+SCHEDULE_MEMO = "schedule"
+
+_SCHEDULE = "schedule-"
 
 TASK_QUEUE = "tidings"
 """Workflows and the activities that keep the records."""
@@ -34,16 +39,31 @@ def workflow_id(notification_id: UUID | str) -> str:
     return f"notification-{notification_id}"
 
 
+def schedule_id(id: UUID | str) -> str:
+    """The id of a schedule."""
+    return f"{_SCHEDULE}{id}"
+
+
+def id_of_schedule(schedule_id: str) -> UUID:
+    """What `schedule_id` was made from. Raises ValueError for an id that is not one of a schedule of ours."""
+    if not schedule_id.startswith(_SCHEDULE):
+        raise ValueError(schedule_id)
+    return UUID(schedule_id.removeprefix(_SCHEDULE))
+
+
+def fire_id(id: UUID | str) -> str:
+    """The id of a schedule's workflow; Temporal appends the time of each firing."""
+    return f"{schedule_id(id)}-fire"
+
+
 def send_queue(channel: Channel) -> str:
     """The task queue of the channel's sends, so that a hung channel holds up no other."""
     return f"{TASK_QUEUE}-{channel}"
 
 
-def priority(notification: Notification) -> common.Priority:
-    """The notification's place in every backlog: by its priority, and within one by turns of the tenants."""
-    return common.Priority(
-        priority_key=PRIORITY_KEYS[notification.priority], fairness_key=_fairness_key(notification.tenant)
-    )
+def place(priority: Priority, tenant: str) -> common.Priority:
+    """The place in every backlog: by priority, and within one priority by turns of the tenants."""
+    return common.Priority(priority_key=PRIORITY_KEYS[priority], fairness_key=_fairness_key(tenant))
 
 
 def _fairness_key(tenant: str) -> str:
@@ -57,3 +77,13 @@ def _fairness_key(tenant: str) -> str:
 def web_ui_url(base: str, namespace: str, notification_id: UUID | str) -> str:
     """The Temporal Web UI's page of a notification's workflow."""
     return f"{base.rstrip('/')}/namespaces/{namespace}/workflows/{workflow_id(notification_id)}"
+
+
+def schedule_ui_url(base: str, namespace: str, id: UUID | str) -> str:
+    """The Temporal Web UI's page of a schedule."""
+    return f"{base.rstrip('/')}/namespaces/{namespace}/schedules/{schedule_id(id)}"
+
+
+def firing_ui_url(base: str, namespace: str, workflow_id: str) -> str:
+    """The Temporal Web UI's page of a firing's workflow, whose id ends with a time."""
+    return f"{base.rstrip('/')}/namespaces/{namespace}/workflows/{quote(workflow_id, safe='')}"

@@ -1,7 +1,5 @@
 """Notifications as workflows: start, find, ask and signal them. The one way from API and CLI to Temporal."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,9 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from tidings.domain.notification import DeliveryState, Notification
 from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import Status
-from tidings.errors import OrchestratorUnavailable
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names
+from tidings.temporal.calls import translated
 from tidings.temporal.start_options import start_options
 
 _EVENTS_BEFORE_A_WORKER = 2
@@ -47,7 +45,7 @@ class NotificationWorkflows:
 
     async def start(self, notification: Notification) -> None:
         """Start the notification's workflow. Once this returns, it survives any crash."""
-        with _translated():
+        with translated():
             try:
                 await self._client.start_workflow(
                     names.WORKFLOW_TYPE,
@@ -65,7 +63,7 @@ class NotificationWorkflows:
         None if the tenant (None: any tenant) has none of that id, or Temporal has forgotten it.
         """
         handle = self._handle(notification_id)
-        with _translated():
+        with translated():
             description = await self._describe(handle)
             if description is None:
                 return None
@@ -79,18 +77,18 @@ class NotificationWorkflows:
 
     async def status(self, notification_id: UUID) -> StatusReport | None:
         """The workflow's own view, or None if there is no such workflow or no worker answers in time."""
-        with _translated():
+        with translated():
             return await self._ask(self._handle(notification_id))
 
     async def is_open(self, notification_id: UUID) -> bool:
         """Whether a workflow carries the notification at this moment."""
-        with _translated():
+        with translated():
             description = await self._describe(self._handle(notification_id))
         return description is not None and description.status == WorkflowExecutionStatus.RUNNING
 
     async def cancel(self, notification_id: UUID, note: SignalNote | None = None) -> bool:
         """Signal `cancel`. False if no open workflow is there to take it."""
-        with _translated():
+        with translated():
             try:
                 await self._handle(notification_id).signal(
                     names.SIGNAL_CANCEL, args=_arguments(note), rpc_timeout=self._timeout
@@ -106,7 +104,7 @@ class NotificationWorkflows:
 
         Such a run goes on from `record`, or from what the database knows beyond it.
         """
-        with _translated():
+        with translated():
             await self._client.start_workflow(
                 names.WORKFLOW_TYPE,
                 DeliveryRequest(notification=record.notification, state=record.state),
@@ -178,16 +176,3 @@ class NotificationWorkflows:
 
 def _arguments(note: SignalNote | None) -> list[SignalNote]:
     return [note] if note is not None else []
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except RPCError as error:
-        raise OrchestratorUnavailable(f"Temporal: {error.status.name}: {error.message}") from error
-    except RuntimeError as error:
-        # What a lazily connected client raises when its first connection fails.
-        if "connect" not in str(error).lower():
-            raise
-        raise OrchestratorUnavailable("Temporal cannot be reached.") from error

@@ -38,5 +38,5 @@ def start_options(notification: Notification, state: DeliveryState | None = None
             ]
         ),
         static_summary=f"{notification.channel} notification, {notification.priority} priority",
-        priority=names.priority(notification),
+        priority=names.place(notification.priority, notification.tenant),
     )

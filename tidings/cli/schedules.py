@@ -1,0 +1,131 @@
+"""`tidings schedules`: recurring notifications, over HTTP."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from tidings.cli import schedule_screen, screen
+from tidings.cli.delivery import AsJson, Key, Url, call_api, json_object, text_of
+
+PATH = "/v1/schedules"
+
+app = typer.Typer(help="Recurring notifications.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="The schedule's id.")]
+
+
+@app.command()
+def create(
+    channel: Annotated[str, typer.Option(help="email, sms, push or webhook.")],
+    to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
+    body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
+    cron: Annotated[str | None, typer.Option(help='Five fields, such as "0 9 * * 1-5".')] = None,
+    every: Annotated[int | None, typer.Option(help="Seconds, instead of --cron.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA name, such as Europe/Berlin, for --cron; else UTC.")
+    ] = None,
+    starts_at: Annotated[str | None, typer.Option(help="RFC 3339; no firing before it.")] = None,
+    ends_at: Annotated[str | None, typer.Option(help="RFC 3339; no firing after it.")] = None,
+    expires_after: Annotated[
+        int | None, typer.Option(help="Seconds after its firing a notification expires.")
+    ] = None,
+    catch_up_window: Annotated[
+        int | None, typer.Option(help="Seconds: how old a missed firing may be to be made up.")
+    ] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Create it without letting it fire yet.")] = False,
+    subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
+    priority: Annotated[str | None, typer.Option(help="critical, high, normal, low or bulk.")] = None,
+    guarantee: Annotated[str | None, typer.Option(help="at_least_once or at_most_once.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Use this provider and no other.")] = None,
+    url: Url = None,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a schedule: a notification of its own at each firing."""
+    notification = {
+        "channel": channel,
+        "recipient": to,
+        "body": sys.stdin.read() if body == "-" else body,
+        "subject": subject,
+        "html": text_of(html),
+        "metadata": json_object(metadata),
+        "tags": tag,
+        "priority": priority,
+        "guarantee": guarantee,
+        "provider": provider,
+    }
+    schedule = {
+        "notification": _given(notification),
+        "cron": cron,
+        "every": every,
+        "time_zone": time_zone,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "expires_after": expires_after,
+        "catch_up_window": catch_up_window,
+        "paused": paused,
+    }
+    _print(call_api("POST", PATH, url, api_key, json=_given(schedule)), as_json)
+
+
+@app.command("list")
+def list_(
+    per_page: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="The next_cursor of the list before.")] = None,
+    url: Url = None,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """List schedules; one just created appears after a moment."""
+    query = _given({"per_page": per_page, "cursor": cursor})
+    found = call_api("GET", PATH, url, api_key, params=query)
+    screen.print_json(found) if as_json else schedule_screen.print_schedules(found)
+
+
+@app.command()
+def show(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Show a schedule, its next times and its latest firings."""
+    _print(call_api("GET", _path(id), url, api_key), as_json)
+
+
+@app.command()
+def pause(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Let a schedule fire no more until `resume`."""
+    _print(call_api("POST", f"{_path(id)}/pause", url, api_key), as_json)
+
+
+@app.command()
+def resume(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Let a paused schedule fire again; what fell into the pause is not made up."""
+    _print(call_api("POST", f"{_path(id)}/resume", url, api_key), as_json)
+
+
+@app.command()
+def delete(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Delete a schedule; what it has fired goes on."""
+    call_api("DELETE", _path(id), url, api_key)
+    if as_json:
+        screen.print_json({"id": id, "deleted": True})
+    else:
+        typer.echo(f"{id}  deleted")
+
+
+def _path(id: str) -> str:
+    return f"{PATH}/{quote(id, safe='')}"
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _print(schedule: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        screen.print_json(schedule)
+    else:
+        schedule_screen.print_schedule(schedule)
