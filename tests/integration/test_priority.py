@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from tests.integration.backlog import an_email, backlog, fresh_temporal
 from tests.support import eventually
-from tidings.domain.vocabulary import Channel
+from tidings.domain.vocabulary import Channel, Priority
 from tidings.temporal import names
 
 SLOTS = 4

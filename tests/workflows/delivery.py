@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
@@ -15,10 +16,11 @@ from activities.memory_log import InMemoryDeliveryLog
 from activities.ports import DeliveryLog
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
+from tests.support import eventually
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
 from tidings.domain.retry_schedule import RetrySchedule
-from tidings.domain.vocabulary import Channel
+from tidings.domain.vocabulary import Channel, Status
 from tidings.errors import SendFailure
 from tidings.messages.delivery import DeliveryPlan, DeliveryRequest, DeliveryResult, StatusReport
 from tidings.providers.protocol import Acceptance, OutgoingMessage
@@ -62,10 +64,17 @@ class ScriptedProvider:
 class Delivery:
     """What a test of one notification's life holds in its hands."""
 
-    def __init__(self, client: Client, provider: ScriptedProvider, log: InMemoryDeliveryLog) -> None:
+    def __init__(
+        self,
+        client: Client,
+        provider: ScriptedProvider,
+        log: InMemoryDeliveryLog,
+        store: DeliveryLog | None = None,
+    ) -> None:
         self.client = client
         self.provider = provider
         self.log = log
+        self.store = store or log
 
     async def start(self, **fields: Any) -> tuple[Notification, Handle]:
         """Start the workflow of an email notification with these fields."""
@@ -91,6 +100,24 @@ class Delivery:
         report: StatusReport = await handle.query(names.QUERY_STATUS, result_type=StatusReport)
         return report
 
+    async def reaches(self, handle: Handle, status: Status) -> None:
+        """Wait until the workflow says so and the log has it."""
+
+        async def there() -> bool:
+            report = await self.status(handle)
+            return report.status is status and report.recorded
+
+        await eventually(there)
+
+    @contextlib.asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Run the worker that sends, for the block."""
+        activities = SendActivities(self.store, self.provider)
+        async with Worker(
+            self.client, task_queue=names.send_queue(Channel.EMAIL), activities=[activities.send]
+        ):
+            yield
+
     def outcomes(self, notification_id: UUID) -> list[tuple[int, str | None]]:
         """The recorded attempts as (number, outcome)."""
         return [(attempt.number, attempt.outcome) for attempt in self.log.attempts(notification_id)]
@@ -105,29 +132,34 @@ async def delivery_worker(
     retry_window: float = 3_600,
     log: InMemoryDeliveryLog | None = None,
     store: DeliveryLog | None = None,
+    sends: bool = True,
 ) -> AsyncIterator[Delivery]:
     """Run workers for the block, with a provider that follows the script.
 
-    `log`: one from an earlier block; `store`: what to write to instead of it.
+    `log`: one from an earlier block; `store`: what to write to instead of it. Without `sends` nobody sends.
     """
-    provider, log = ScriptedProvider(script), log or InMemoryDeliveryLog()
+    delivery = Delivery(client, ScriptedProvider(script), log or InMemoryDeliveryLog(), store)
     plan = DeliveryPlan(
         route=["smtp"],
         retry=retry or RetrySchedule(attempts=4, first=10, factor=2, cap=60, jitter=0),
         attempt_timeout=30,
         retry_window=retry_window,
     )
-    recording = RecordingActivities(store or log, lambda notification: plan)
+    recording = RecordingActivities(delivery.store, lambda notification: plan)
     records = Worker(
         client,
         task_queue=names.TASK_QUEUE,
         workflows=[DeliverNotification],
         activities=[recording.persist, recording.record, recording.withdraw],
     )
-    sends = Worker(
-        client,
-        task_queue=names.send_queue(Channel.EMAIL),
-        activities=[SendActivities(store or log, provider).send],
-    )
-    async with records, sends:
-        yield Delivery(client, provider, log)
+    async with records:
+        if not sends:
+            yield delivery
+            return
+        async with delivery.sending():
+            yield delivery
+
+
+async def happened(handle: Handle, event_type: EventType.ValueType) -> bool:
+    """Whether the history has an event of that kind."""
+    return event_type in [event.event_type async for event in handle.fetch_history_events()]

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support import eventually
-from tests.workflows.delivery import Delivery, Handle, delivery_worker
+from tests.workflows.delivery import delivery_worker, happened
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import PermanentFailure, TransientFailure, UnknownOutcome
@@ -18,21 +18,6 @@ from tidings.temporal import names
 BUSY = TransientFailure("smtp_451", "try again later")
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
 LOST = UnknownOutcome("connection_lost", "the line broke after the message had gone out")
-
-
-async def reaches(delivery: Delivery, handle: Handle, status: Status) -> None:
-    """Wait until the workflow says so and the log has it."""
-
-    async def there() -> bool:
-        report = await delivery.status(handle)
-        return report.status is status and report.recorded
-
-    await eventually(there)
-
-
-async def happened(handle: Handle, event_type: EventType.ValueType) -> bool:
-    """Whether the history has an event of that kind."""
-    return event_type in [event.event_type async for event in handle.fetch_history_events()]
 
 
 async def test_a_notification_that_succeeds_at_once_is_sent_once(time_skipping: WorkflowEnvironment) -> None:
@@ -66,7 +51,7 @@ async def test_retry_after_is_never_undercut(time_skipping: WorkflowEnvironment)
     asked = TransientFailure("http_429", "slow down", retry_after=timedelta(seconds=500))
     async with delivery_worker(time_skipping.client, [asked, None]) as delivery:
         _, handle = await delivery.start()
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         report = await delivery.status(handle)
         assert report.next_attempt_at is not None
         assert report.next_attempt_at - report.state.updated_at >= timedelta(seconds=500)
@@ -96,7 +81,7 @@ async def test_retry_revives_a_failed_notification_and_goes_on_with_the_numbers(
 ) -> None:
     async with delivery_worker(time_skipping.client, [REFUSED, None]) as delivery:
         notification, handle = await delivery.start()
-        await reaches(delivery, handle, Status.FAILED)
+        await delivery.reaches(handle, Status.FAILED)
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.SENT
         assert delivery.outcomes(notification.id) == [(1, Outcome.PERMANENT), (2, Outcome.ACCEPTED)]
@@ -107,7 +92,7 @@ async def test_retry_cuts_a_backoff_short(time_skipping: WorkflowEnvironment) ->
     hours = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
     async with delivery_worker(time_skipping.client, [BUSY, None], retry=hours) as delivery:
         notification, handle = await delivery.start()
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         due = (await delivery.status(handle)).next_attempt_at
         await handle.signal(names.SIGNAL_RETRY)
         state = (await handle.result()).state
@@ -121,7 +106,7 @@ async def test_retry_cuts_a_backoff_short(time_skipping: WorkflowEnvironment) ->
 async def test_an_attempt_by_hand_does_not_use_up_the_budget(time_skipping: WorkflowEnvironment) -> None:
     async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
         notification, handle = await delivery.start()
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.FAILED
         assert [number for number, _ in delivery.outcomes(notification.id)] == [1, 2, 3, 4, 5]
@@ -141,7 +126,7 @@ async def test_retry_during_an_attempt_sends_nothing_more(time_skipping: Workflo
 async def test_cancel_during_backoff_sends_nothing_more(time_skipping: WorkflowEnvironment) -> None:
     async with delivery_worker(time_skipping.client, [BUSY, None]) as delivery:
         notification, handle = await delivery.start()
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         await handle.signal(names.SIGNAL_CANCEL, {"reason": "ordered twice"})
         result = await handle.result()
         assert result.state.status is Status.CANCELLED
@@ -153,7 +138,7 @@ async def test_cancel_while_scheduled_sends_nothing(time_skipping: WorkflowEnvir
     async with delivery_worker(time_skipping.client) as delivery:
         soon = await time_skipping.get_current_time() + timedelta(days=30)
         _, handle = await delivery.start(send_at=soon)
-        await reaches(delivery, handle, Status.SCHEDULED)
+        await delivery.reaches(handle, Status.SCHEDULED)
         await handle.signal(names.SIGNAL_CANCEL)
         assert (await handle.result()).state.status is Status.CANCELLED
         assert delivery.provider.calls == []
@@ -181,7 +166,7 @@ async def test_cancel_during_an_attempt_lets_it_end_and_says_what_came_of_it(
 async def test_temporals_own_cancellation_is_taken_as_a_cancel(time_skipping: WorkflowEnvironment) -> None:
     async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
         notification, handle = await delivery.start()
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         await handle.cancel()
         assert (await handle.result()).state.status is Status.CANCELLED
         assert delivery.log.state(notification.id).status is Status.CANCELLED
@@ -194,7 +179,7 @@ async def test_a_cancel_of_a_failed_notification_changes_nothing_and_spares_a_la
 ) -> None:
     async with delivery_worker(time_skipping.client, [REFUSED, None]) as delivery:
         _, handle = await delivery.start()
-        await reaches(delivery, handle, Status.FAILED)
+        await delivery.reaches(handle, Status.FAILED)
         await handle.signal(names.SIGNAL_CANCEL)
         assert (await delivery.status(handle)).status is Status.FAILED
         await handle.signal(names.SIGNAL_RETRY)
@@ -216,7 +201,7 @@ async def test_at_most_once_parks_as_unknown_until_a_person_decides(
 ) -> None:
     async with delivery_worker(time_skipping.client, [LOST, None]) as delivery:
         _, handle = await delivery.start(guarantee="at_most_once")
-        await reaches(delivery, handle, Status.UNKNOWN)
+        await delivery.reaches(handle, Status.UNKNOWN)
         assert len(delivery.provider.calls) == 1
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.SENT
@@ -227,7 +212,7 @@ async def test_nothing_is_sent_after_expiry(time_skipping: WorkflowEnvironment) 
     async with delivery_worker(time_skipping.client, [BUSY, None], retry=hours) as delivery:
         deadline = await time_skipping.get_current_time() + timedelta(seconds=600)
         _, handle = await delivery.start(expires_at=deadline)
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         assert (await delivery.status(handle)).next_attempt_at is None
         assert (await handle.result()).state.status is Status.EXPIRED
         assert len(delivery.provider.calls) == 1
@@ -299,7 +284,7 @@ async def test_a_cancel_after_an_unknown_attempt_does_not_claim_that_nothing_wen
 ) -> None:
     async with delivery_worker(time_skipping.client, [LOST]) as delivery:
         _, handle = await delivery.start()
-        await reaches(delivery, handle, Status.RETRYING)
+        await delivery.reaches(handle, Status.RETRYING)
         await handle.signal(names.SIGNAL_CANCEL)
         state = (await handle.result()).state
         assert state.status is Status.UNKNOWN
@@ -314,7 +299,7 @@ async def test_retry_of_a_failed_notification_sends_even_after_its_expiry(
     async with delivery_worker(time_skipping.client, [REFUSED, None]) as delivery:
         deadline = await time_skipping.get_current_time() + timedelta(seconds=60)
         _, handle = await delivery.start(expires_at=deadline)
-        await reaches(delivery, handle, Status.FAILED)
+        await delivery.reaches(handle, Status.FAILED)
         await time_skipping.sleep(120)
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.SENT
@@ -326,7 +311,7 @@ async def test_a_retry_while_scheduled_changes_neither_time_nor_budget(
     async with delivery_worker(time_skipping.client, [BUSY]) as delivery:
         due = await time_skipping.get_current_time() + timedelta(days=1)
         notification, handle = await delivery.start(send_at=due)
-        await reaches(delivery, handle, Status.SCHEDULED)
+        await delivery.reaches(handle, Status.SCHEDULED)
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.FAILED
         assert len(delivery.outcomes(notification.id)) == 4
