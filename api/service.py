@@ -5,7 +5,7 @@ from uuid import UUID
 
 from tidings.database.notifications import NotificationRepository
 from tidings.domain.notification import DeliveryState, Notification
-from tidings.domain.record import NotificationFilter, NotificationRecord, Page
+from tidings.domain.record import NotificationFilter, NotificationRecord, Page, Position
 from tidings.errors import NotFound, OrchestratorUnavailable, StorageUnavailable
 from tidings.temporal.notifications import NotificationWorkflows
 
@@ -56,6 +56,6 @@ class NotificationService:
         """A page by its number, counted. Raises StorageUnavailable."""
         return await self._store.page(tenant, filter, page, per_page)
 
-    async def after(self, tenant: str, filter: NotificationFilter, after: UUID, limit: int) -> Page:
-        """The page that follows a notification; nothing is counted. Raises StorageUnavailable."""
+    async def after(self, tenant: str, filter: NotificationFilter, after: Position, limit: int) -> Page:
+        """The page that follows a position; nothing is counted. Raises StorageUnavailable."""
         return await self._store.after(tenant, filter, after, limit)

@@ -12,7 +12,7 @@ from api.body import read_json
 from api.composition import Parts
 from api.dependencies import PartsOfApp, Tenant
 from api.problems import Problem
-from api.schemas.listing import ListQuery, NotificationPage, cursor_of, id_from_cursor
+from api.schemas.listing import ListQuery, NotificationPage, cursor_of, position_from_cursor
 from api.schemas.notification import NotificationDetails, NotificationView, WorkflowView
 from api.schemas.submission import notification_from
 from api.steering import Steered
@@ -67,7 +67,7 @@ async def list_notifications(
         number = query.page or 1
         page = await parts.service.page(tenant, query.filter(), number, query.per_page)
     else:
-        after = id_from_cursor(tenant, query.cursor)
+        after = position_from_cursor(tenant, query.cursor)
         page = await parts.service.after(tenant, query.filter(), after, query.per_page)
     answer = NotificationPage(
         data=[NotificationView.of(record, _workflow(parts, record)) for record in page.records],

@@ -248,6 +248,7 @@ async def test_every_bad_submission_is_refused_and_starts_nothing(
         ("cursor=AAAA", "invalid-cursor", None),
         ("cursor=%C3%A9", "invalid-cursor", None),
         ("cursor=" + "A" * 27, "invalid-cursor", None),
+        ("cursor=" + "A" * 38, "invalid-cursor", None),
     ],
 )
 async def test_bad_query_parameters_are_named(

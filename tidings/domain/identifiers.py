@@ -6,5 +6,5 @@ import uuid_utils
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562): ordered by time, so that inserts stay local and lists need no other key."""
+    """A UUIDv7 (RFC 9562): ordered by time, so that inserts go to the right edge of the index."""
     return UUID(int=uuid_utils.uuid7().int)
