@@ -11,21 +11,42 @@ from pydantic.json_schema import JsonSchemaMode
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.schemas.notification import NotificationView
 from api.schemas.submission import Submission
+from tidings.domain.idempotency import LONGEST_KEY
+
+REPLAYED = "Idempotent-Replayed"
 
 _REFERENCE = "#/components/schemas/{model}"
 
-SUBMISSION_BODY: dict[str, Any] = {
+SUBMISSION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": (
+                "Submits once, however often the request is repeated: the same key and body give the first "
+                "notification again."
+            ),
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]*$"},
+            "example": "order-1042-shipped",
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Submission")}}},
-    }
+    },
 }
-"""We read the body ourselves (`api.body`), so the framework does not know of it."""
+"""We read body and key ourselves (`api.body`, `api.idempotency_key`), so the framework knows of neither."""
 
 CREATED: dict[int | str, dict[str, Any]] = {
     201: {
         "description": "Accepted, and safe.",
-        "headers": {"Location": {"schema": {"type": "string"}, "description": "The notification's path."}},
+        "headers": {
+            "Location": {"schema": {"type": "string"}, "description": "The notification's path."},
+            REPLAYED: {
+                "schema": {"type": "string", "const": "true"},
+                "description": "There if an earlier request with this Idempotency-Key made the notification.",
+            },
+        },
     }
 }
 

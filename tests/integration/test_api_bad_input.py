@@ -89,15 +89,6 @@ BAD = [
     ),
     Bad("compressed", 415, "unsupported-media-type", None, EMAIL, None, {"Content-Encoding": "gzip"}),
     Bad("too large", 413, "too-large", raw=b" " * 1_000_001),
-    Bad(
-        "with an idempotency key",
-        400,
-        "idempotency-key-not-supported",
-        None,
-        EMAIL,
-        None,
-        {"Idempotency-Key": "1"},
-    ),
     # Fields.
     email("unknown channel", "/channel", channel="pigeon"),
     email("channel null", "/channel", channel=None),
