@@ -75,7 +75,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             keys=keys,
             workflows=workflows,
             service=service,
-            submitting=Submitting(service),
+            submitting=Submitting(service, workflows),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             probes={
                 "postgres": partial(_probe_postgres, engine),

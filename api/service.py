@@ -38,12 +38,12 @@ class NotificationService:
             raise OrchestratorUnavailable("Temporal did not answer in time.") from error
 
     async def row(self, tenant: str, notification_id: UUID) -> NotificationRecord | None:
-        """What Postgres knows of the notification; None as well while it cannot say so at once."""
+        """What Postgres alone knows of the notification. Raises StorageUnavailable, and soon."""
         try:
             async with asyncio.timeout(_ROW_SECONDS):
                 return await self._store.get(tenant, notification_id)
-        except (StorageUnavailable, TimeoutError):
-            return None
+        except TimeoutError as error:
+            raise StorageUnavailable("Postgres did not answer in time.") from error
 
     async def get(self, tenant: str, notification_id: UUID) -> NotificationRecord:
         """The notification: from its row, or from its workflow while there is no row yet or no Postgres.

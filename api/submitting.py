@@ -18,7 +18,8 @@ from tidings.domain.idempotency import fingerprint_of
 from tidings.domain.identifiers import id_from_key, new_id
 from tidings.domain.notification import DeliveryState, Notification
 from tidings.domain.record import NotificationRecord
-from tidings.errors import NotFound, OrchestratorUnavailable
+from tidings.errors import OrchestratorUnavailable, StorageUnavailable
+from tidings.temporal.notifications import NotificationWorkflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class Submitted:
 class Submitting:
     """Raises Problem for a submission that is refused, OrchestratorUnavailable if nothing is promised."""
 
-    def __init__(self, service: NotificationService) -> None:
+    def __init__(self, service: NotificationService, workflows: NotificationWorkflows) -> None:
         self._service = service
+        self._workflows = workflows
 
     async def submit(self, tenant: str, document: Any, key: str | None = None) -> Submitted:
         """Submit a decoded body; under an idempotency key, once."""
@@ -45,29 +47,33 @@ class Submitting:
 
     async def _submit_once(self, tenant: str, document: Any, key: str) -> Submitted:
         id, fingerprint = id_from_key(tenant, key), fingerprint_of(document)
-        # First of all, so that what was valid when it came is replayed although its time has passed.
-        earlier = await self._service.row(tenant, id)
+        outage: StorageUnavailable | None = None
+        try:
+            # First of all, so that what was valid when it came is replayed although its time has passed.
+            earlier = await self._service.row(tenant, id)
+        except StorageUnavailable as error:
+            earlier, outage = None, error
         if earlier is None:
             try:
                 asked = notification_from(document, id=id, tenant=tenant, now=datetime.now(UTC))
             except AlreadyExpired as refusal:
-                earlier = await self._in_flight(tenant, id, refusal)
+                earlier = await self._in_flight(tenant, id, otherwise=outage or refusal)
             else:
                 notification = asked.model_copy(update={"idempotency_key": key, "fingerprint": fingerprint})
                 if await self._service.submit(notification):
                     return _fresh(notification)
-                gone = OrchestratorUnavailable("Temporal has the notification but does not show it.")
-                earlier = await self._in_flight(tenant, id, gone)
+                hidden = OrchestratorUnavailable("Temporal has the notification but does not show it.")
+                earlier = await self._in_flight(tenant, id, otherwise=hidden)
         if earlier.notification.fingerprint != fingerprint:
             raise _reused()
         return Submitted(earlier, replayed=True)
 
-    async def _in_flight(self, tenant: str, id: UUID, otherwise: Exception) -> NotificationRecord:
-        """The notification that has no row, or none that can be read. Raises `otherwise` if there is none."""
-        try:
-            return await self._service.get(tenant, id)
-        except NotFound:
-            raise otherwise from None
+    async def _in_flight(self, tenant: str, id: UUID, *, otherwise: Exception) -> NotificationRecord:
+        """The notification that has no row yet, as its workflow knows it. Raises `otherwise` if none does."""
+        record = await self._workflows.find(tenant, id)
+        if record is None:
+            raise otherwise
+        return record
 
 
 def _fresh(notification: Notification) -> Submitted:

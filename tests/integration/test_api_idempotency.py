@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from pydantic import PostgresDsn
 from temporalio.api.common.v1 import WorkflowExecution
@@ -186,12 +187,18 @@ async def test_a_refused_submission_does_not_use_up_its_key(api: Api) -> None:
     assert not is_replay(await submit(api, "k"))
 
 
+@pytest.mark.parametrize("worker", ["meanwhile", "afterwards"])
 async def test_a_hundred_requests_at_once_make_one_notification_one_workflow_and_one_delivery(
-    api: Api, database_url: str, temporal_client: Client, tenant: str
+    api: Api, database_url: str, temporal_client: Client, tenant: str, worker: str
 ) -> None:
+    recipient = f"{tenant}@example.com"
+
+    async def hundred() -> list[Answer]:
+        return await asyncio.gather(*(submit(api, "k", recipient=recipient) for _ in range(100)))
+
+    answers = await hundred() if worker == "afterwards" else []
     async with real_worker(database_url, temporal_client) as sandbox:
-        recipient = f"{tenant}@example.com"
-        answers = await asyncio.gather(*(submit(api, "k", recipient=recipient) for _ in range(100)))
+        answers = answers or await hundred()
         assert [answer.status for answer in answers] == [201] * 100
         assert len({answer.json["id"] for answer in answers}) == 1
         assert sorted(is_replay(answer) for answer in answers) == [False] + [True] * 99
@@ -236,10 +243,45 @@ async def test_a_replay_is_known_to_every_api_process_and_after_a_restart(
         assert again.json == first.json
 
 
+async def test_while_temporal_is_away_a_known_key_is_replayed_and_a_new_one_promises_nothing(
+    api: Api, database_url: str, temporal_client: Client
+) -> None:
+    first = await submit(api, "k")
+    async with real_worker(database_url, temporal_client):
+        sent = (await reaches(api, first.json["id"], "sent")).json
+    async with running_api(database_url, "127.0.0.1:1", key=api.key, start_timeout=1) as cut_off:
+        again = await submit(cut_off, "k")
+        assert is_replay(again)
+        assert again.json["status"] == sent["status"]
+        other = await submit(cut_off, "k", body="Hello, Eve.")
+        assert (other.status, other.kind) == (422, "idempotency-key-reused")
+        new = await submit(cut_off, "new")
+        assert (new.status, new.kind) == (503, "orchestrator-unavailable")
+    assert not is_replay(await submit(api, "new"))
+
+
+async def test_a_postgres_that_hangs_does_not_hold_up_submissions_under_a_key(
+    api: Api, database_url: str, temporal_client: Client, tenant: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE notifications")
+            first = await submit(api, "k")
+            again = await submit(api, "k")
+            other = await submit(api, "k", body="Hello, Eve.")
+    finally:
+        await connection.close()
+    assert (is_replay(first), is_replay(again)) == (False, True)
+    assert (other.status, other.kind) == (422, "idempotency-key-reused")
+    assert await workflows_of(temporal_client, tenant) == [first.json["workflow"]["id"]]
+    assert (await api.get(PATH)).json["total"] == 0
+
+
 async def test_a_body_that_was_valid_when_it_came_is_replayed_after_its_time(
     api: Api, database_url: str, temporal_client: Client
 ) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=1.5)
+    due = datetime.now(UTC) + timedelta(seconds=3)
     times = {"send_at": (due - timedelta(seconds=1)).isoformat(), "expires_at": due.isoformat()}
     first = await submit(api, "k", **times)
     assert not is_replay(first)
