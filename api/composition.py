@@ -15,6 +15,7 @@ from temporalio.client import Client
 from api.key_cache import KeyCache
 from api.service import NotificationService
 from api.steering import Steering
+from api.submitting import Submitting
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
@@ -50,6 +51,7 @@ class Parts:
     keys: KeyCache
     workflows: NotificationWorkflows
     service: NotificationService
+    submitting: Submitting
     steering: Steering
     schedules: NotificationSchedules
     probes: Mapping[str, Probe]
@@ -75,6 +77,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             keys=keys,
             workflows=workflows,
             service=service,
+            submitting=Submitting(service, workflows),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
             probes={

@@ -13,6 +13,9 @@ from api.schemas.notification import NotificationView
 from api.schemas.schedule_submission import ScheduleSubmission
 from api.schemas.steering import CancelBody, RetryBody
 from api.schemas.submission import Submission
+from tidings.domain.idempotency import LONGEST_KEY
+
+REPLAYED = "Idempotent-Replayed"
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -23,15 +26,31 @@ def _body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
-def _created(description: str, location: str) -> dict[int | str, dict[str, Any]]:
-    headers = {"Location": {"schema": {"type": "string"}, "description": location}}
+def _created(description: str, location: str, **more: Any) -> dict[int | str, dict[str, Any]]:
+    headers = {"Location": {"schema": {"type": "string"}, "description": location}, **more}
     return {201: {"description": description, "headers": headers}}
 
 
-SUBMISSION_BODY = _body(Submission)
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "Submits once, however often the request is repeated: the same key and body give the first "
+        "notification again."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]*$"},
+    "example": "order-1042-shipped",
+}
+_REPLAYED = {
+    "schema": {"type": "string", "const": "true"},
+    "description": "There if an earlier request with this Idempotency-Key made the notification.",
+}
+
+SUBMISSION = {"parameters": [_IDEMPOTENCY_KEY], **_body(Submission)}
+"""The key, too, we read ourselves (`api.idempotency_key`)."""
 CANCEL_BODY = _body(CancelBody, required=False)
 RETRY_BODY = _body(RetryBody, required=False)
-CREATED = _created("Accepted, and safe.", "The notification's path.")
+CREATED = _created("Accepted, and safe.", "The notification's path.", **{REPLAYED: _REPLAYED})
 SCHEDULE_BODY = _body(ScheduleSubmission)
 SCHEDULE_CREATED = _created("It fires from now on.", "The schedule's path.")
 

@@ -29,9 +29,6 @@ class Kind:
 INVALID_JSON = Kind("invalid-json", HTTPStatus.BAD_REQUEST, "The body is not valid JSON")
 INVALID_CURSOR = Kind("invalid-cursor", HTTPStatus.BAD_REQUEST, "The cursor is not one of ours")
 BAD_REQUEST = Kind("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood")
-IDEMPOTENCY_KEY = Kind(
-    "idempotency-key-not-supported", HTTPStatus.BAD_REQUEST, "Idempotency-Key is not supported yet"
-)
 UNAUTHORIZED = Kind("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid API key is needed")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
@@ -41,6 +38,9 @@ UNSUPPORTED_MEDIA_TYPE = Kind(
     "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json"
 )
 VALIDATION = Kind("validation", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid")
+IDEMPOTENCY_KEY_REUSED = Kind(
+    "idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another body"
+)
 INTERNAL = Kind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side")
 STORAGE_UNAVAILABLE = Kind(
     "storage-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be reached"
@@ -57,7 +57,9 @@ RETRY_AFTER = {"Retry-After": "5"}
 class FieldError(BaseModel):
     """What is wrong with one field."""
 
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or `/` and the query parameter.")
+    pointer: str = Field(
+        description="JSON pointer (RFC 6901) into the body, or `/` and the query parameter or header."
+    )
     detail: str
 
 

@@ -4,10 +4,13 @@ import asyncio
 from uuid import UUID
 
 from tidings.database.notifications import NotificationRepository
-from tidings.domain.notification import DeliveryState, Notification
-from tidings.domain.record import NotificationFilter, NotificationRecord, Page
+from tidings.domain.notification import Notification
+from tidings.domain.record import NotificationFilter, NotificationRecord, Page, Position
 from tidings.errors import NotFound, OrchestratorUnavailable, StorageUnavailable
 from tidings.temporal.notifications import NotificationWorkflows
+
+_ROW_SECONDS = 2
+"""Longer than any read by primary key takes; a Postgres that is away must not hold up submissions."""
 
 
 class NotificationService:
@@ -21,18 +24,26 @@ class NotificationService:
         self._workflows = workflows
         self._start_timeout = start_timeout
 
-    async def submit(self, notification: Notification) -> NotificationRecord:
+    async def submit(self, notification: Notification) -> bool:
         """Start the notification's workflow: from then on it survives any crash.
 
+        False if a workflow of the same id is there, running or closed: then this one was not started.
         Raises OrchestratorUnavailable, and then nothing is promised.
         """
         try:
             # The call has its own limit; this one holds for the connection that may have to be made first.
             async with asyncio.timeout(self._start_timeout):
-                await self._workflows.start(notification)
+                return await self._workflows.start(notification)
         except TimeoutError as error:
             raise OrchestratorUnavailable("Temporal did not answer in time.") from error
-        return NotificationRecord(notification=notification, state=DeliveryState.initial(notification))
+
+    async def row(self, tenant: str, notification_id: UUID) -> NotificationRecord | None:
+        """What Postgres alone knows of the notification. Raises StorageUnavailable, and soon."""
+        try:
+            async with asyncio.timeout(_ROW_SECONDS):
+                return await self._store.get(tenant, notification_id)
+        except TimeoutError as error:
+            raise StorageUnavailable("Postgres did not answer in time.") from error
 
     async def get(self, tenant: str, notification_id: UUID) -> NotificationRecord:
         """The notification: from its row, or from its workflow while there is no row yet or no Postgres.
@@ -56,6 +67,6 @@ class NotificationService:
         """A page by its number, counted. Raises StorageUnavailable."""
         return await self._store.page(tenant, filter, page, per_page)
 
-    async def after(self, tenant: str, filter: NotificationFilter, after: UUID, limit: int) -> Page:
-        """The page that follows a notification; nothing is counted. Raises StorageUnavailable."""
+    async def after(self, tenant: str, filter: NotificationFilter, after: Position, limit: int) -> Page:
+        """The page that follows a position; nothing is counted. Raises StorageUnavailable."""
         return await self._store.after(tenant, filter, after, limit)

@@ -7,17 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from api import openapi, problems
+from api import openapi
 from api.body import read_json
 from api.composition import Parts
 from api.dependencies import PartsOfApp, Tenant
-from api.problems import Problem
-from api.schemas.listing import ListQuery, NotificationPage, cursor_of, id_from_cursor
+from api.idempotency_key import key_of
+from api.schemas.listing import ListQuery, NotificationPage, cursor_of, position_from_cursor
 from api.schemas.notification import NotificationDetails, NotificationView, WorkflowView
 from api.schemas.steering import CancelBody, RetryBody, note_from
-from api.schemas.submission import notification_from
 from api.steering import Steered
-from tidings.domain.identifiers import new_id
 from tidings.domain.record import NotificationRecord
 from tidings.errors import NotFound
 from tidings.messages.delivery import SignalNote
@@ -33,25 +31,23 @@ router = APIRouter(prefix=PATH, tags=["notifications"])
     status_code=201,
     response_model=NotificationView,
     responses=openapi.problems(400, 401, 413, 415, 422, 503) | openapi.CREATED,
-    openapi_extra=openapi.SUBMISSION_BODY,
+    openapi_extra=openapi.SUBMISSION,
 )
 @router.post("/", status_code=201, include_in_schema=False)
 async def submit(request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
     """Submit a notification.
 
     The 201 is a promise: from then on the notification survives any crash, whether or not Postgres
-    is up. After a 503 nothing is promised.
+    is up. After a 503 nothing is promised; with an `Idempotency-Key` it is safe to ask again.
     """
-    if "Idempotency-Key" in request.headers:
-        # Ignoring it would send twice what the caller means to send once.
-        raise Problem(
-            problems.IDEMPOTENCY_KEY, "This version does not support Idempotency-Key: send without it."
-        )
+    key = key_of(request)
     document = await read_json(request, parts.settings.max_body_bytes)
-    notification = notification_from(document, id=new_id(), tenant=tenant, now=datetime.now(UTC))
-    record = await parts.service.submit(notification)
-    view = NotificationView.of(record, _workflow(parts, record))
-    return _json(view, 201, {"Location": f"{PATH}/{notification.id}"})
+    submitted = await parts.submitting.submit(tenant, document, key)
+    view = NotificationView.of(submitted.record, _workflow(parts, submitted.record))
+    headers = {"Location": f"{PATH}/{view.id}"}
+    if submitted.replayed:
+        headers[openapi.REPLAYED] = "true"
+    return _json(view, 201, headers)
 
 
 @router.get("", response_model=NotificationPage, responses=openapi.problems(400, 401, 422, 503))
@@ -69,7 +65,7 @@ async def list_notifications(
         number = query.page or 1
         page = await parts.service.page(tenant, query.filter(), number, query.per_page)
     else:
-        after = id_from_cursor(tenant, query.cursor)
+        after = position_from_cursor(tenant, query.cursor)
         page = await parts.service.after(tenant, query.filter(), after, query.per_page)
     answer = NotificationPage(
         data=[NotificationView.of(record, _workflow(parts, record)) for record in page.records],

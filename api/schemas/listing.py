@@ -1,8 +1,8 @@
 """Lists of notifications: what may be asked for, and the cursor to go on with."""
 
 import base64
-import binascii
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -13,10 +13,13 @@ from api.problems import Problem
 from api.schemas.fields import Moment, Text
 from api.schemas.notification import NotificationView
 from tidings.domain.recipient import checked_recipient
-from tidings.domain.record import NotificationFilter
+from tidings.domain.record import NotificationFilter, Position
 from tidings.domain.vocabulary import Channel, Status
 
+_TIME_BYTES = 8
+_ID_BYTES = 16
 _CHECK_BYTES = 4
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ListQuery(BaseModel):
@@ -71,28 +74,33 @@ class NotificationPage(BaseModel):
     next_cursor: str | None = Field(description="Where to go on; null on the last page.")
 
 
-def cursor_of(tenant: str, after: UUID) -> str:
-    """An opaque cursor: base64url of the id, with a check that binds it to the tenant."""
-    return base64.urlsafe_b64encode(after.bytes + _check(tenant, after.bytes)).decode().rstrip("=")
+def cursor_of(tenant: str, after: Position) -> str:
+    """An opaque cursor: base64url of time (microseconds) and id, with a check that binds it to the tenant."""
+    microseconds = (after.created_at - _EPOCH) // timedelta(microseconds=1)
+    position = microseconds.to_bytes(_TIME_BYTES) + after.id.bytes
+    return base64.urlsafe_b64encode(position + _check(tenant, position)).decode().rstrip("=")
 
 
-def id_from_cursor(tenant: str, cursor: str) -> UUID:
-    """The id in a cursor. Raises Problem (400) for one that was not given to this tenant.
+def position_from_cursor(tenant: str, cursor: str) -> Position:
+    """The position in a cursor. Raises Problem (400) for one that was not given to this tenant.
 
     The check keeps out mistakes. What keeps one tenant from another is that every query names its tenant.
     """
     try:
         decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    id, check = decoded[:16], decoded[16:]
-    if len(id) != 16 or check != _check(tenant, id):
-        raise Problem(problems.INVALID_CURSOR, "Take the cursor from next_cursor of a list, unchanged.")
-    return UUID(bytes=id)
+        position, check = decoded[:-_CHECK_BYTES], decoded[-_CHECK_BYTES:]
+        if len(position) != _TIME_BYTES + _ID_BYTES or check != _check(tenant, position):
+            raise ValueError("not made by us for this tenant")
+        age = timedelta(microseconds=int.from_bytes(position[:_TIME_BYTES]))
+        return Position(_EPOCH + age, UUID(bytes=position[_TIME_BYTES:]))
+    except (ValueError, OverflowError):  # binascii.Error is a ValueError
+        raise Problem(
+            problems.INVALID_CURSOR, "Take the cursor from next_cursor of a list, unchanged."
+        ) from None
 
 
-def _check(tenant: str, id: bytes) -> bytes:
-    return hashlib.sha256(id + tenant.encode()).digest()[:_CHECK_BYTES]
+def _check(tenant: str, position: bytes) -> bytes:
+    return hashlib.sha256(position + tenant.encode()).digest()[:_CHECK_BYTES]
 
 
 def _as_stored(recipient: str) -> str:

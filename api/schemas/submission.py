@@ -102,8 +102,18 @@ class Submission(BaseModel):
     )
 
 
+class AlreadyExpired(Problem):
+    """All that is wrong is that `expires_at` has passed: the same body may have been accepted earlier."""
+
+
+_EXPIRED = ("expires_at", "must be in the future")
+
+
 def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> Notification:
-    """The notification that a decoded body asks for. Raises Problem (422) naming each field at fault."""
+    """The notification that a decoded body asks for.
+
+    Raises Problem (422) naming each field at fault; AlreadyExpired if only time has made the body invalid.
+    """
     try:
         submission = Submission.model_validate(document)
     except ValidationError as error:
@@ -115,13 +125,14 @@ def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) ->
     except ValueError as error:
         faults.insert(0, ("recipient", str(error)))
     if faults:
-        raise _invalid([FieldError(pointer=pointer([field]), detail=detail) for field, detail in faults])
+        errors = [FieldError(pointer=pointer([field]), detail=detail) for field, detail in faults]
+        raise _invalid(errors, AlreadyExpired if faults == [_EXPIRED] else Problem)
     accepted = dict(submission) | {"recipient": recipient}
     return Notification(**accepted, id=id, tenant=tenant, created_at=now)
 
 
-def _invalid(errors: list[FieldError]) -> Problem:
-    return Problem(problems.VALIDATION, "Some fields are not valid.", errors=errors)
+def _invalid(errors: list[FieldError], kind: type[Problem] = Problem) -> Problem:
+    return kind(problems.VALIDATION, "Some fields are not valid.", errors=errors)
 
 
 def _faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
@@ -146,6 +157,6 @@ def _time_faults(submission: Submission, now: datetime) -> Iterator[tuple[str, s
     if submission.send_at is not None and submission.send_at > now + FURTHEST_SEND_AT:
         yield "send_at", f"must be at most {FURTHEST_SEND_AT.days} days ahead"
     if submission.expires_at is not None and submission.expires_at <= now:
-        yield "expires_at", "must be in the future"
+        yield _EXPIRED
     elif submission.expires_at is not None and submission.expires_at <= (submission.send_at or now):
         yield "expires_at", "must be after send_at"

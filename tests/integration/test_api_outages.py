@@ -1,6 +1,8 @@
 """What the API still does, and what it says, while Postgres or Temporal or both are away."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -8,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.client import Client
 
-from tests.integration.api import Api, make_key, running_api
+from tests.integration.api import EMAIL, Answer, Api, make_key, running_api
 from tests.support import eventually, free_port
 from tidings.database.migrations import upgrade
 from tidings.domain.api_key import new_secret
@@ -76,6 +78,39 @@ async def test_with_postgres_down_a_known_key_submits_gets_and_cancels(
         await own_postgres.start()
         await knows(api)
         assert (await api.get("/health/ready", key=None)).status == 200
+
+
+async def test_with_postgres_down_a_key_still_makes_one_notification(
+    own_postgres: PostgresServer, temporal_server: TemporalServer
+) -> None:
+    await own_postgres.start()
+    url = own_postgres.database_url()
+    key, _ = await make_key(url, "with-a-key")
+    async with running_api(url, temporal_server.address, key=key) as api:
+        await knows(api)
+        headers = {"Idempotency-Key": "before"}
+        before = await api.post("/v1/notifications", json=EMAIL, headers=headers)
+        await own_postgres.stop(hurry=True)
+        again = await api.post("/v1/notifications", json=EMAIL, headers=headers)
+        assert (again.status, again.headers["Idempotent-Replayed"]) == (201, "true")
+        assert again.json == before.json
+        other = await api.post("/v1/notifications", json=EMAIL | {"body": "Hello, Eve."}, headers=headers)
+        assert (other.status, other.kind) == (422, "idempotency-key-reused")
+
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+
+        async def submit(key: str) -> Answer:
+            document = EMAIL | {"expires_at": soon.isoformat()}
+            return await api.post("/v1/notifications", json=document, headers={"Idempotency-Key": key})
+
+        answers = await asyncio.gather(*(submit("meanwhile") for _ in range(10)))
+        assert [answer.status for answer in answers] == [201] * 10
+        assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
+        await eventually(lambda: datetime.now(UTC) > soon)
+        assert (await submit("meanwhile")).headers["Idempotent-Replayed"] == "true"
+        # Temporal knows nothing of this one, but Postgres may: nobody can say that it is too late.
+        unknown = await submit("unknown")
+        assert (unknown.status, unknown.kind) == (503, "storage-unavailable")
 
 
 async def test_with_temporal_down_nothing_is_promised_and_nothing_is_half_done(

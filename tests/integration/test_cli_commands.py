@@ -42,12 +42,28 @@ async def test_send_prints_what_was_accepted_and_show_finds_it(api: Api, deliver
     ended = await over_http(api, "send", *EMAIL, "--body", "-", "--tag", "a", "--json", stdin="from a pipe")
     assert (ended.status, ended.err) == (0, "")
     sent = json.loads(ended.out)
+    api.accepted.append(sent["id"])  # to be ended with the others
     assert (sent["status"], sent["tags"]) == ("pending", ["a"])
     shown = await over_http(api, "show", sent["id"], "--json")
     assert json.loads(shown.out)["body"] == "from a pipe"
     readable = await over_http(api, "show", sent["id"])
     assert sent["id"] in readable.out
     assert sent["workflow"]["url"] in readable.out.replace("\n", "").replace(" ", "")
+
+
+async def test_send_under_an_idempotency_key_submits_once(api: Api) -> None:
+    command = ("send", *EMAIL, "--idempotency-key", "order-1042", "--json")
+    sent = await over_http(api, *command, "--body", "Hello")
+    api.accepted.append(json.loads(sent.out)["id"])  # to be ended with the others
+    again = await over_http(api, *command, "--body", "Hello")
+    assert (again.status, again.out) == (0, sent.out)
+    other = await over_http(api, *command, "--body", "Goodbye")
+    assert (other.status, other.out) == (1, "")
+    assert "/Idempotency-Key" in other.err
+    assert "a key of its own" in other.err.replace("\n", " ")
+    bad = await over_http(api, "send", *EMAIL, "--body", "Hello", "--idempotency-key", "a\nb")
+    assert bad.status == 2
+    assert "--idempotency-key" in bad.err
 
 
 async def test_a_refused_submission_names_the_field_and_ends_with_1(api: Api) -> None:

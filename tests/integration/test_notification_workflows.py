@@ -40,9 +40,9 @@ class CleanedUp(NotificationWorkflows):
         super().__init__(client, "http://127.0.0.1:8233", query_timeout=1)
         self.started: list[Notification] = []
 
-    async def start(self, notification: Notification) -> None:
+    async def start(self, notification: Notification) -> bool:
         self.started.append(notification)
-        await super().start(notification)
+        return await super().start(notification)
 
     async def clean_up(self) -> None:
         for notification in self.started:
@@ -104,10 +104,22 @@ async def test_nobody_finds_another_tenants_notification(workflows: Notification
     assert await workflows.find("acme", new_id()) is None
 
 
-async def test_starting_twice_makes_one_workflow(workflows: NotificationWorkflows) -> None:
+async def test_of_several_starts_with_one_id_one_succeeds_and_the_others_say_so(
+    workflows: NotificationWorkflows,
+) -> None:
     notification = an_email()
-    await asyncio.gather(*(workflows.start(notification) for _ in range(5)))
+    started = await asyncio.gather(*(workflows.start(notification) for _ in range(5)))
+    assert sorted(started) == [False] * 4 + [True]
     assert await workflows.find("acme", notification.id) is not None
+
+
+async def test_a_closed_workflow_is_not_started_again(
+    temporal_client: Client, workflows: NotificationWorkflows
+) -> None:
+    notification = an_email()
+    assert await workflows.start(notification)
+    await temporal_client.get_workflow_handle(names.workflow_id(notification.id)).terminate()
+    assert not await workflows.start(notification)
 
 
 async def test_a_closed_workflow_is_found_in_its_last_state_and_takes_no_signal(

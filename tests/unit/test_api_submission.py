@@ -1,8 +1,11 @@
 """Whatever JSON comes in becomes a notification or a validation problem, nothing else."""
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,11 +13,12 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from api.problems import Problem
-from api.schemas.listing import cursor_of, id_from_cursor
+from api.schemas.listing import cursor_of, position_from_cursor
 from api.schemas.submission import notification_from
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
 from tidings.domain.providers import PROVIDERS
+from tidings.domain.record import Position
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryRequest
 
@@ -77,14 +81,22 @@ def answer_to(document: Any) -> Notification | Problem:
 @given(st.text())
 def test_no_cursor_that_is_not_ours_is_taken(cursor: str) -> None:
     with pytest.raises(Problem, match="invalid-cursor"):
-        id_from_cursor("acme", cursor)
+        position_from_cursor("acme", cursor)
 
 
-def test_a_cursor_leads_back_to_its_id_for_its_tenant_only() -> None:
-    id = new_id()
-    assert id_from_cursor("acme", cursor_of("acme", id)) == id
+@given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)), st.uuids())
+def test_a_cursor_leads_back_to_its_position_for_its_tenant_only(created_at: datetime, id: UUID) -> None:
+    position = Position(created_at, id)
+    assert position_from_cursor("acme", cursor_of("acme", position)) == position
     with pytest.raises(Problem, match="invalid-cursor"):
-        id_from_cursor("other", cursor_of("acme", id))
+        position_from_cursor("other", cursor_of("acme", position))
+
+
+def test_a_cursor_beyond_all_time_is_not_ours_though_its_check_is_right() -> None:
+    position = b"\xff" * 8 + new_id().bytes
+    check = hashlib.sha256(position + b"acme").digest()[:4]
+    with pytest.raises(Problem, match="invalid-cursor"):
+        position_from_cursor("acme", base64.urlsafe_b64encode(position + check).decode())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import typer
 
 from tidings.cli import screen
 from tidings.cli.context import api_access
+from tidings.domain.idempotency import checked_key
 
 Url = Annotated[str | None, typer.Option("--url", help="The API's address; else TIDINGS_URL.")]
 Key = Annotated[str | None, typer.Option("--api-key", help="The API key; else TIDINGS_API_KEY.")]
@@ -30,6 +31,9 @@ def send(
     priority: Annotated[str | None, typer.Option(help="critical, high, normal, low or bulk.")] = None,
     guarantee: Annotated[str | None, typer.Option(help="at_least_once or at_most_once.")] = None,
     provider: Annotated[str | None, typer.Option(help="Use this provider and no other.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Submit once, however often this command is repeated.")
+    ] = None,
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,
@@ -50,7 +54,8 @@ def send(
         "provider": provider,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    _print(call_api("POST", "/v1/notifications", url, api_key, json=given), as_json)
+    headers = {} if idempotency_key is None else {"Idempotency-Key": _key(idempotency_key)}
+    _print(call_api("POST", "/v1/notifications", url, api_key, json=given, headers=headers), as_json)
 
 
 def show(
@@ -96,6 +101,13 @@ def _print(notification: dict[str, Any], as_json: bool) -> None:
         screen.print_json(notification)
     else:
         screen.print_notification(notification)
+
+
+def _key(text: str) -> str:
+    try:
+        return checked_key(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--idempotency-key") from None
 
 
 def text_of(file: Path | None) -> str | None:

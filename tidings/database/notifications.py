@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, any_, func, literal, select
+from sqlalchemy import ColumnElement, any_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidings.database.rows import ATTEMPT_COLUMNS, attempt_from, notification_from, state_from
 from tidings.database.storage import fetch
 from tidings.database.tables import delivery_attempts, notifications
-from tidings.domain.record import NotificationFilter, NotificationRecord, Page
+from tidings.domain.record import NotificationFilter, NotificationRecord, Page, Position
 
 ATTEMPTS_AS_JSON = (
     select(
@@ -28,6 +28,9 @@ ATTEMPTS_AS_JSON = (
     .label("attempts")
 )
 """All attempts of a notification as one JSON array: the record and its attempts in one snapshot."""
+
+_NEWEST_FIRST = (notifications.c.created_at.desc(), notifications.c.id.desc())
+"""The index on (tenant, created_at, id), read backwards."""
 
 
 class NotificationRepository:
@@ -54,7 +57,7 @@ class NotificationRepository:
         """
         conditions = _conditions(tenant, filter)
         offset = (page - 1) * per_page
-        listed = select(notifications).where(*conditions).order_by(notifications.c.id.desc())
+        listed = select(notifications).where(*conditions).order_by(*_NEWEST_FIRST)
         rows = await fetch(self._engine, listed.offset(offset).limit(per_page))
         if 0 < len(rows) < per_page or (not rows and page == 1):
             # The list ends on this page: its length is known.
@@ -63,18 +66,21 @@ class NotificationRepository:
             counted = select(func.count().label("total")).select_from(notifications).where(*conditions)
             total = (await fetch(self._engine, counted))[0]["total"]
         more = bool(rows) and offset + len(rows) < total
-        return Page([record_from(row) for row in rows], total, rows[-1]["id"] if more else None)
+        return Page([record_from(row) for row in rows], total, _position_of(rows[-1]) if more else None)
 
-    async def after(self, tenant: str, filter: NotificationFilter, after: UUID | None, limit: int) -> Page:
+    async def after(
+        self, tenant: str, filter: NotificationFilter, after: Position | None, limit: int
+    ) -> Page:
         """The `limit` notifications next older than `after` (None: the newest). Nothing is counted."""
         conditions = _conditions(tenant, filter)
         if after is not None:
-            conditions.append(notifications.c.id < after)
-        listed = select(notifications).where(*conditions).order_by(notifications.c.id.desc())
+            conditions.append(_older_than(after))
+        listed = select(notifications).where(*conditions).order_by(*_NEWEST_FIRST)
         # One more than asked for says whether there is a next page.
         rows = await fetch(self._engine, listed.limit(limit + 1))
         shown = rows[:limit]
-        return Page([record_from(row) for row in shown], None, shown[-1]["id"] if len(rows) > limit else None)
+        more = len(rows) > limit
+        return Page([record_from(row) for row in shown], None, _position_of(shown[-1]) if more else None)
 
 
 def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[bool]]:
@@ -94,6 +100,17 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
     if filter.created_before is not None:
         conditions.append(columns.created_at < filter.created_before)
     return conditions
+
+
+def _older_than(position: Position) -> ColumnElement[bool]:
+    """Compared as one row value, which is one range of the index."""
+    columns = (notifications.c.created_at, notifications.c.id)
+    values = (literal(value, column.type) for value, column in zip(position, columns, strict=True))
+    return tuple_(*columns) < tuple_(*values)
+
+
+def _position_of(row: dict[str, Any]) -> Position:
+    return Position(row["created_at"], row["id"])
 
 
 def record_from(row: dict[str, Any]) -> NotificationRecord:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -47,13 +48,20 @@ class NotificationFilter:
     created_before: datetime | None = None
 
 
+class Position(NamedTuple):
+    """A notification's place in a list. Lists go by it, newest first; the id tells equal times apart."""
+
+    created_at: datetime
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page, newest first. `total` is None where it was not counted (paging by `after`).
 
-    `next_after` is the id to go on after, or None on the last page.
+    `next_after` is the position to go on after, or None on the last page.
     """
 
     records: list[NotificationRecord]
     total: int | None
-    next_after: UUID | None
+    next_after: Position | None

@@ -43,8 +43,11 @@ class NotificationWorkflows:
         """The notification's page in the Temporal Web UI."""
         return names.web_ui_url(self._ui_url, self._client.namespace, notification_id)
 
-    async def start(self, notification: Notification) -> None:
-        """Start the notification's workflow. Once this returns, it survives any crash."""
+    async def start(self, notification: Notification) -> bool:
+        """Start the notification's workflow. Once this returns, it survives any crash.
+
+        False if another request has started one of the same id, be it running or closed.
+        """
         with translated():
             try:
                 await self._client.start_workflow(
@@ -54,8 +57,9 @@ class NotificationWorkflows:
                     rpc_timeout=self._timeout,
                 )
             except WorkflowAlreadyStartedError:
-                # The id is ours alone: an earlier try of this very call got through.
-                return
+                # A repeat of this very request would have been recognised by its request id.
+                return False
+        return True
 
     async def find(self, tenant: str | None, notification_id: UUID) -> NotificationRecord | None:
         """The notification as its workflow knows it, without Postgres and, if need be, without a worker.
