@@ -247,6 +247,8 @@ class DeliverNotification:
     async def _adopt(self, report: SendReport) -> None:
         """Go on from what the attempt has led to."""
         self._state, self._recorded = report.state, report.recorded
+        # A `retry` that came meanwhile asked for no more than was under way.
+        self._retry_requested = None
         if report.attempt is None:
             # None was made: it was too late for one, or the database knew better and has its say.
             if not report.recorded:
@@ -255,8 +257,6 @@ class DeliverNotification:
                 await self._publish(None)
             return
         self._remember(report.attempt)
-        # A `retry` that came during the attempt asked for no more than was under way.
-        self._retry_requested = None
         if self._cancel_requested and self._state.status in (Status.RETRYING, Status.FAILED):
             await self._stop(Status.CANCELLED, report.attempt)
         else:
@@ -270,14 +270,12 @@ class DeliverNotification:
             WithdrawRequest(notification_id=request.notification_id, number=request.number, state=ended),
         )
         if found.attempt is None:
-            self._state = ended
-            await self._publish(None)
-        else:
-            sending = self._state.sending(
-                request.number, request.provider, workflow.now(), automatic=request.terms.automatic
-            )
-            state = state_after(sending, found.attempt, request.terms)
-            await self._adopt(SendReport(attempt=found.attempt, state=state, recorded=False))
+            return await self._adopt(SendReport(attempt=None, state=ended, recorded=True))
+        sending = self._state.sending(
+            request.number, request.provider, workflow.now(), automatic=request.terms.automatic
+        )
+        state = state_after(sending, found.attempt, request.terms)
+        return await self._adopt(SendReport(attempt=found.attempt, state=state, recorded=False))
 
     async def _stop(self, status: Status, attempt: Attempt | None = None) -> None:
         self._state, self._recorded = self._ended(status), False
