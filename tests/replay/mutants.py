@@ -46,7 +46,7 @@ class PausesFirstIfNew(DeliverNotification):
     @workflow.run
     async def run(self, request: DeliveryRequest) -> DeliveryResult:
         """Pause in new runs, then deliver."""
-        if workflow.patched("pause-first"):
+        if workflow.patched("example-of-a-guard"):
             await workflow.sleep(PAUSE)
         return await super().run(request)
 

@@ -1,7 +1,7 @@
 """Record the histories anew: `make histories`, or `python -m tests.replay.record` with names of scenarios.
 
-It plays the scenarios on Temporal servers of its own. `--keep NAME` first copies the histories that are there
-into a folder of that name, where they go on being replayed: for those that a released version has written.
+It plays the scenarios on Temporal servers of its own. `--keep NAME` first copies the histories that it will
+replace to a folder of that name, where they go on being replayed: those that a released version has written.
 """
 
 import argparse
@@ -37,18 +37,18 @@ async def record(scenario: Scenario, client: Client, folder: Path) -> Path:
     return path
 
 
-def keep(histories: Path, name: str) -> None:
-    """Copy the histories of a folder into one of this name below it. Raises FileExistsError."""
+def keep(histories: Path, scenarios: Iterable[Scenario], name: str) -> None:
+    """Copy these scenarios' histories into a folder of this name below theirs. Raises FileExistsError."""
     kept = histories / name
     kept.mkdir()
-    for path in histories.glob("*.json"):
-        shutil.copy(path, kept)
+    for path in (histories / f"{scenario.name}.json" for scenario in scenarios):
+        if path.exists():
+            shutil.copy(path, kept)
 
 
-async def _record_all(scenarios: Iterable[Scenario]) -> None:
-    asked = list(scenarios)
+async def _record_all(scenarios: Sequence[Scenario]) -> None:
     for hands_over, settings in ((False, ()), (True, HANDS_OVER_EARLY)):
-        chosen = [scenario for scenario in asked if scenario.hands_over is hands_over]
+        chosen = [scenario for scenario in scenarios if scenario.hands_over is hands_over]
         if not chosen:
             continue
         async with _client(settings) as client:
@@ -84,15 +84,16 @@ def main() -> None:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="one to record; all if none is named"
     )
-    parser.add_argument("--keep", metavar="NAME", help="first copy the histories there are to this folder")
+    parser.add_argument("--keep", metavar="NAME", help="first copy what is replaced to this folder")
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - SCENARIOS.keys():
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    scenarios = [SCENARIOS[each] for each in arguments.scenarios or SCENARIOS]
     if arguments.keep:
-        keep(HISTORIES, arguments.keep)
+        keep(HISTORIES, scenarios, arguments.keep)
     # Outages and lost workers are played here: what the SDK says of them is no news.
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
-    asyncio.run(_record_all(SCENARIOS[each] for each in arguments.scenarios or SCENARIOS))
+    asyncio.run(_record_all(scenarios))
     end(0)
 
 

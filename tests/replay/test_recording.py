@@ -34,9 +34,11 @@ async def test_recording_twice_gives_the_same_ids(temporal_client: Client, tmp_p
 
 
 def test_histories_of_a_released_version_are_kept_beside_the_new_ones(tmp_path: Path) -> None:
+    replaced, new = SCENARIOS["sent_at_once"], SCENARIOS["retried_then_sent"]
     (tmp_path / "sent_at_once.json").write_text("old")
-    keep(tmp_path, "before-pause-first")
+    keep(tmp_path, [replaced, new], "before-pause-first")
     (tmp_path / "sent_at_once.json").write_text("new")
+    assert [path.name for path in (tmp_path / "before-pause-first").iterdir()] == ["sent_at_once.json"]
     assert (tmp_path / "before-pause-first" / "sent_at_once.json").read_text() == "old"
     with pytest.raises(FileExistsError):
-        keep(tmp_path, "before-pause-first")
+        keep(tmp_path, [replaced], "before-pause-first")
