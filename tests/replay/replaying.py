@@ -10,8 +10,9 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunne
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from workflows.deliver_notification import DeliverNotification
+from workflows.fire_schedule import FireSchedule
 
-WORKFLOWS: list[type] = [DeliverNotification]
+WORKFLOWS: list[type] = [DeliverNotification, FireSchedule]
 """All workflows that a worker runs."""
 
 ADVICE = """\

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -167,7 +167,7 @@ class Scenario:
     `hands_over`: on a server that soon suggests to continue as new.
     """
 
-    play: Callable[[Stage], Coroutine[Any, Any, Handle]]
+    play: Callable[[Stage], Coroutine[Any, Any, WorkflowHandle[Any, Any]]]
     hands_over: bool = False
 
     @property

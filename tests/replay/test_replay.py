@@ -1,12 +1,15 @@
 """Every recorded history replays with the workflows as they are now, and one that does not gives advice."""
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
+import workflows
 from tests.replay import mutants
 from tests.replay.recorded import HISTORIES, name, paths, read
-from tests.replay.replaying import DoesNotReplay, replay
+from tests.replay.replaying import WORKFLOWS, DoesNotReplay, replay
 from tests.replay.scenarios import SCENARIOS
 
 SENT_AT_ONCE = HISTORIES / "sent_at_once.json"
@@ -15,6 +18,17 @@ SENT_AT_ONCE = HISTORIES / "sent_at_once.json"
 @pytest.mark.parametrize("path", paths(), ids=name)
 async def test_a_history_replays(path: Path) -> None:
     await replay(name(path), read(path))
+
+
+def test_every_workflow_is_replayed() -> None:
+    modules = [import_module(f"workflows.{found.name}") for found in iter_modules(workflows.__path__)]
+    defined = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and hasattr(value, "__temporal_workflow_definition")
+    }
+    assert defined == set(WORKFLOWS)
 
 
 def test_every_scenario_has_a_history() -> None:
