@@ -97,8 +97,9 @@ class Stage:
             yield provider
 
     async def start(self, **fields: Any) -> None:
-        """Start the notification's workflow, with these fields changed."""
+        """Start the notification's workflow, with these fields changed: once on each server."""
         self.notification = self.notification.model_copy(update=fields)
+        assert await self.notifications.find(None, self.notification.id) is None
         await self.notifications.start(self.notification)
 
     async def revive(self) -> None:
