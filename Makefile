@@ -15,7 +15,7 @@ CODE := activities api migrations tests tidings worker workflows
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-unit lint types contracts check format lock hooks clean
+.PHONY: help run test test-unit histories lint types contracts check format lock hooks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(DEV) ## run all tests, on real servers; ARGS="-k cancel" passes options 
 
 test-unit: $(DEV) ## run the tests that need no server
 	$(BIN)/pytest tests/unit $(ARGS)
+
+histories: $(DEV) ## record anew what the replay tests replay; ARGS="sent_at_once" names some, "--keep NAME" keeps the old
+	$(BIN)/python -m tests.replay.record $(ARGS)
 
 lint: $(DEV) ## check style: ruff over the code, hadolint over the Dockerfile
 	$(BIN)/ruff check .
