@@ -10,52 +10,36 @@ Each status has one way on:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
-    from activities.recording import RecordingActivities
     from activities.sending import BEGIN_LIMIT, SendActivities
     from tidings.domain.decision import Terms, state_after
-    from tidings.domain.notification import Attempt, DeliveryState
-    from tidings.domain.vocabulary import Outcome, Status
+    from tidings.domain.vocabulary import Status
     from tidings.messages.delivery import (
-        SHOWN_ATTEMPTS,
         Carried,
         DeliveryPlan,
         DeliveryRequest,
         DeliveryResult,
-        PersistRequest,
-        RecordRequest,
         SendReport,
         SendRequest,
         SignalNote,
         StatusReport,
-        WithdrawRequest,
     )
     from tidings.temporal import names
-    from workflows.trace import SHOWN_SIGNALS, attempt_summary, details, signal_line
-
-Request = TypeVar("Request", bound=BaseModel)
-Answer = TypeVar("Answer")
+    from workflows.journal import STEADY, Journal
+    from workflows.trace import attempt_summary, signal_line, unknown_signal_line
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """How long a worker may be silent during a send before another takes over."""
 
 MARGIN = timedelta(seconds=30)
 """What an attempt may take beside beginning and calling; a dead worker is noticed by its heartbeats."""
-
-_QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=3)
-_QUICK_LIMIT = timedelta(seconds=5)
-"""Well below the workflow task timeout (10 s), so that trying locally costs no events of its own."""
-_STEADY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
 
 
 @workflow.defn(name=names.WORKFLOW_TYPE)
@@ -66,16 +50,12 @@ class DeliverNotification:
     def __init__(self, request: DeliveryRequest) -> None:
         carried = request.carried
         self._notification = request.notification
-        self._state = request.state or DeliveryState.initial(request.notification)
-        self._recorded = carried is not None
+        self._journal = Journal(request)
         self._plan: DeliveryPlan | None = carried.plan if carried else None
-        self._attempts: list[Attempt] = carried.attempts if carried else []
-        self._doubt = carried.doubt if carried else None
-        self._signals: list[str] = carried.signals if carried else []
         self._cancel_requested = carried.cancel_requested if carried else False
         self._retry_requested = carried.retry_requested if carried else None
         self._parked_until = carried.parked_until if carried else None
-        self._next: SendRequest | None = None
+        self._window_is_over = False
         self._expiry: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -86,85 +66,86 @@ class DeliverNotification:
             try:
                 await asyncio.shield(delivery)
             except asyncio.CancelledError:
-                if delivery.done():
-                    raise
                 self._cancel_requested = True
         if plan := delivery.result():
             workflow.continue_as_new(self._handed_over(plan))
-        return DeliveryResult(state=self._state)
+        return DeliveryResult(state=self._journal.state)
 
     @workflow.signal(name=names.SIGNAL_CANCEL)
     def cancel(self, note: SignalNote | None = None) -> None:
         """Stop before the next attempt. Too late once a provider has accepted the message."""
         self._cancel_requested = True
-        self._note(names.SIGNAL_CANCEL, note)
+        self._journal.note(signal_line(workflow.now(), names.SIGNAL_CANCEL, note))
 
     @workflow.signal(name=names.SIGNAL_RETRY)
     def retry(self, note: SignalNote | None = None) -> None:
         """Try again now: cuts a backoff short, revives `failed`, `unknown` and `expired`."""
         self._retry_requested = note or SignalNote()
-        if self._state.status.is_parked:
+        if self._journal.state.status.is_parked:
             # A `cancel` from before had nothing to stop; one that comes after this has.
             self._cancel_requested = False
-        self._note(names.SIGNAL_RETRY, note)
+        self._journal.note(signal_line(workflow.now(), names.SIGNAL_RETRY, note))
+
+    @workflow.signal(dynamic=True)
+    def other(self, name: str, _arguments: Sequence[RawValue]) -> None:
+        """A signal we do not know, such as a misspelt one: said so in the trace, and of no effect."""
+        self._journal.note(unknown_signal_line(workflow.now(), name))
 
     @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> StatusReport:
         """Where the notification stands. An attempt that is due counts as under way."""
-        state = self._state
-        if self._next is not None:
-            due = self._next.due or state.updated_at
+        state, attempt = self._journal.state, self._journal.under_way
+        if attempt is not None:
+            due = attempt.due or state.updated_at
             with workflow.unsafe.sandbox_unrestricted():
                 # A query may look at the wall clock: `workflow.now()` is the time of the last event.
-                is_due = self._next.due is None or due <= datetime.now(UTC)
-            if is_due:
-                state = state.sending(self._next.number, self._next.provider, due)
+                is_due = due <= datetime.now(UTC)
+            if is_due or attempt.due is None:
+                state = state.sending(attempt.number, attempt.provider, due)
         return StatusReport(
             status=state.status,
             attempt_count=state.attempt_count,
             next_attempt_at=state.next_attempt_at,
             state=state,
-            recorded=self._recorded,
+            recorded=self._journal.recorded,
         )
 
     async def _carry(self) -> DeliveryPlan | None:
         """Go on until the end. The plan if a new run is to go on, because the history has grown long."""
-        plan = self._plan or await self._persist()
-        await self._publish(None)
-        while not self._is_full():
-            match self._state.status:
-                case Status.PENDING | Status.SCHEDULED:
-                    if await self._wait_for_send_at():
-                        await self._attempt(plan)
-                case Status.RETRYING:
-                    if self._state.next_attempt_at is not None or await self._wait_for_expiry():
-                        await self._attempt(plan, due=self._state.next_attempt_at)
-                case Status.SENDING:
-                    await self._attempt(plan, number=self._state.attempt_count)
-                case status if status.is_parked:
-                    if await self._retried(plan):
-                        await self._attempt(plan)
-                    elif not self._is_full():
-                        return None
-                case _:
-                    return None
-        return plan
+        plan = self._plan or await self._journal.persist()
+        await self._journal.publish()
+        while not self._has_ended():
+            if self._is_full():
+                return plan
+            await self._go_on(plan)
+        return None
 
-    async def _persist(self) -> DeliveryPlan:
-        known = await self._durably(
-            RecordingActivities.persist, PersistRequest(notification=self._notification, state=self._state)
-        )
-        # An earlier run may have brought it further than whoever started this one knew.
-        self._state, self._attempts, self._doubt = known.state, known.attempts, known.doubt
-        self._recorded = True
-        return known.plan
+    def _has_ended(self) -> bool:
+        status = self._journal.state.status
+        return status.is_final and (self._window_is_over or not status.is_parked)
+
+    async def _go_on(self, plan: DeliveryPlan) -> None:
+        """From one status towards the next."""
+        state = self._journal.state
+        match state.status:
+            case Status.PENDING | Status.SCHEDULED:
+                if await self._wait_for_send_at():
+                    await self._attempt(plan)
+            case Status.RETRYING:
+                if state.next_attempt_at is not None or await self._wait_for_expiry():
+                    await self._attempt(plan, due=state.next_attempt_at)
+            case Status.SENDING:
+                await self._attempt(plan, number=state.attempt_count)
+            case _:
+                if await self._wait_for_retry(plan):
+                    await self._attempt(plan)
 
     async def _wait_for_send_at(self) -> bool:
         """Whether its time has come, or a `cancel` has; False if this run has to end first."""
         send_at = self._notification.send_at
         if send_at is not None and not await self._wait(
             lambda: self._cancel_requested,
-            until=min(send_at, self._state.expires_at or send_at),
+            until=min(send_at, self._journal.state.expires_at or send_at),
             summary=f"scheduled for {send_at:%Y-%m-%d %H:%M:%S} UTC",
         ):
             return False
@@ -172,20 +153,46 @@ class DeliverNotification:
         self._retry_requested = None
         return True
 
+    async def _wait_for_expiry(self) -> bool:
+        """Wait in `retrying` without a next attempt: it would come too late. False if this run has to end."""
+        until = self._journal.state.expires_at or workflow.now()
+        return await self._wait(
+            lambda: self._cancel_requested or self._retry_requested is not None,
+            until=until,
+            summary=f"no attempt fits before it expires at {until:%Y-%m-%d %H:%M:%S} UTC",
+        )
+
+    async def _wait_for_retry(self, plan: DeliveryPlan) -> bool:
+        """Wait, parked, for a `retry` by hand. A `cancel` has nothing to stop here."""
+        until = self._parked_until or workflow.now() + timedelta(seconds=plan.retry_window)
+        self._parked_until = until
+        waited = await self._wait(
+            lambda: self._retry_requested is not None,
+            until=until,
+            summary=f"{self._journal.state.status}: can be retried until {until:%Y-%m-%d %H:%M:%S} UTC",
+        )
+        if self._retry_requested is None:
+            self._window_is_over = waited
+            return False
+        self._parked_until = None
+        if self._is_expired():
+            # Whoever retries a notification after its time wants it sent all the same.
+            self._set_expiry(None)
+        return True
+
     async def _attempt(
         self, plan: DeliveryPlan, *, number: int | None = None, due: datetime | None = None
     ) -> None:
         """One attempt, or the end that comes before it: cancelled, expired, or this run's own."""
-        number, again = number or self._state.attempt_count + 1, number is not None
+        # A `number` is given for one that has begun already: it only wants to be asked for.
+        begun, number = number is not None, number or self._journal.state.attempt_count + 1
         by_hand = False
         while not self._is_full():
             if self._take_retry():
                 due, by_hand = None, True
-            if self._cancel_requested and not again:
-                return await self._stop(Status.CANCELLED)
-            if self._is_expired() and not again:
-                return await self._stop(Status.EXPIRED)
-            request = self._send_request(plan, number, due, automatic=not (by_hand or again))
+            if not begun and (self._cancel_requested or self._is_expired()):
+                return await self._journal.adopt(self._journal.ended(self._stopped_as()), recorded=False)
+            request = self._send_request(plan, number, due, automatic=not (by_hand or begun))
             report = await self._send(request)
             if report is not None:
                 return await self._adopt(report)
@@ -194,6 +201,9 @@ class DeliverNotification:
                 return await self._withdraw(request)
         return None
 
+    def _stopped_as(self) -> Status:
+        return Status.CANCELLED if self._cancel_requested else Status.EXPIRED
+
     def _send_request(
         self, plan: DeliveryPlan, number: int, due: datetime | None, *, automatic: bool
     ) -> SendRequest:
@@ -201,7 +211,7 @@ class DeliverNotification:
             notification_id=self._notification.id,
             number=number,
             provider=self._notification.provider or plan.route[0],
-            state=self._state,
+            state=self._journal.state,
             terms=Terms(
                 retry=plan.retry,
                 guarantee=self._notification.guarantee,
@@ -214,8 +224,8 @@ class DeliverNotification:
 
     async def _send(self, request: SendRequest) -> SendReport | None:
         """What became of the attempt. None if it was taken back before a worker had reported anything."""
-        self._next = request
-        self._show()
+        self._journal.under_way = request
+        self._journal.show()
         sending = workflow.start_activity_method(
             SendActivities.send,
             request,
@@ -223,17 +233,12 @@ class DeliverNotification:
             start_to_close_timeout=timedelta(seconds=request.timeout) + BEGIN_LIMIT + MARGIN,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             # Retried only where the provider was not called: the activity sees to that.
-            retry_policy=_STEADY,
+            retry_policy=STEADY,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=attempt_summary(request),
         )
-
-        def cut_short() -> bool:
-            early = request.due is not None and self._retry_requested is not None
-            return early or self._cancel_requested or self._is_expired() or self._is_full()
-
         self._watch_expiry()
-        await workflow.wait_condition(lambda: sending.done() or cut_short())
+        await workflow.wait_condition(lambda: sending.done() or self._cuts_short(request))
         if not sending.done():
             # Takes it back from the queue at once. An attempt under way is not broken off by it.
             sending.cancel()
@@ -242,81 +247,38 @@ class DeliverNotification:
         except ActivityError:
             return None
         finally:
-            self._next = None
+            self._journal.under_way = None
+
+    def _cuts_short(self, request: SendRequest) -> bool:
+        early = request.due is not None and self._retry_requested is not None
+        return early or self._cancel_requested or self._is_expired() or self._is_full()
 
     async def _adopt(self, report: SendReport) -> None:
         """Go on from what the attempt has led to."""
-        self._state, self._recorded = report.state, report.recorded
         # A `retry` that came meanwhile asked for no more than was under way.
         self._retry_requested = None
-        if report.attempt is None:
-            # None was made: it was too late for one, or the database knew better and has its say.
-            if not report.recorded:
-                await self._stop(Status.EXPIRED)
-            else:
-                await self._publish(None)
-            return
-        self._remember(report.attempt)
-        if self._cancel_requested and self._state.status in (Status.RETRYING, Status.FAILED):
-            await self._stop(Status.CANCELLED, report.attempt)
-        else:
-            await self._publish(report.attempt)
+        state, recorded = report.state, report.recorded
+        if report.attempt is not None:
+            self._journal.remember(report.attempt)
+        self._journal.state = state
+        if report.attempt is None and not recorded:
+            # None was made, for it was too late.
+            state = self._journal.ended(Status.EXPIRED)
+        elif self._cancel_requested and state.status in (Status.RETRYING, Status.FAILED):
+            state, recorded = self._journal.ended(Status.CANCELLED), False
+        await self._journal.adopt(state, recorded=recorded, attempt=report.attempt)
 
     async def _withdraw(self, request: SendRequest) -> None:
         """End before the attempt, unless a worker that died had begun it: then nobody can know."""
-        ended = self._ended(Status.CANCELLED if self._cancel_requested else Status.EXPIRED)
-        found = await self._durably(
-            RecordingActivities.withdraw,
-            WithdrawRequest(notification_id=request.notification_id, number=request.number, state=ended),
-        )
-        if found.attempt is None:
+        ended = self._journal.ended(self._stopped_as())
+        attempt = await self._journal.withdraw(request.number, ended)
+        if attempt is None:
             return await self._adopt(SendReport(attempt=None, state=ended, recorded=True))
-        sending = self._state.sending(
+        sending = self._journal.state.sending(
             request.number, request.provider, workflow.now(), automatic=request.terms.automatic
         )
-        state = state_after(sending, found.attempt, request.terms)
-        return await self._adopt(SendReport(attempt=found.attempt, state=state, recorded=False))
-
-    async def _stop(self, status: Status, attempt: Attempt | None = None) -> None:
-        self._state, self._recorded = self._ended(status), False
-        await self._publish(attempt)
-
-    def _ended(self, status: Status) -> DeliveryState:
-        """The end as `status`, which says that nothing went out, or as `unknown` if an attempt may have."""
-        if self._doubt is not None:
-            return self._state.moved(Status.UNKNOWN, workflow.now(), error=self._doubt)
-        return self._state.moved(status, workflow.now())
-
-    def _remember(self, attempt: Attempt) -> None:
-        self._attempts = [*self._attempts, attempt][-SHOWN_ATTEMPTS:]
-        if attempt.outcome is Outcome.UNKNOWN:
-            self._doubt = attempt.error
-
-    async def _wait_for_expiry(self) -> bool:
-        """Wait in `retrying` without a next attempt: it would come too late. False if this run has to end."""
-        until = self._state.expires_at or workflow.now()
-        return await self._wait(
-            lambda: self._cancel_requested or self._retry_requested is not None,
-            until=until,
-            summary=f"no attempt fits before it expires at {until:%Y-%m-%d %H:%M:%S} UTC",
-        )
-
-    async def _retried(self, plan: DeliveryPlan) -> bool:
-        """Wait, parked, for a `retry` by hand; False when the window is over."""
-        until = self._parked_until or workflow.now() + timedelta(seconds=plan.retry_window)
-        self._parked_until = until
-        await self._wait(
-            lambda: self._retry_requested is not None,
-            until=until,
-            summary=f"{self._state.status}: can be retried until {until:%Y-%m-%d %H:%M:%S} UTC",
-        )
-        if self._retry_requested is None:
-            return False
-        self._parked_until = None
-        if self._is_expired():
-            # Whoever retries a notification after its time wants it sent all the same.
-            self._set_expiry(None)
-        return True
+        state = state_after(sending, attempt, request.terms)
+        return await self._adopt(SendReport(attempt=attempt, state=state, recorded=False))
 
     def _take_retry(self) -> bool:
         """Whether a `retry` was asked for, with the other `expires_at` it may have brought."""
@@ -326,18 +288,20 @@ class DeliverNotification:
         return note is not None
 
     def _set_expiry(self, at: datetime | None) -> None:
-        self._state = self._state.model_copy(update={"expires_at": at})
+        self._journal.expire_at(at)
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
 
     def _is_expired(self) -> bool:
-        return self._state.expires_at is not None and self._state.expires_at <= workflow.now()
+        expires_at = self._journal.state.expires_at
+        return expires_at is not None and expires_at <= workflow.now()
 
     def _watch_expiry(self) -> None:
         """Have the workflow woken when the notification expires: one timer, however many attempts."""
-        if self._expiry is None and self._state.expires_at is not None and not self._is_expired():
-            left = self._state.expires_at - workflow.now()
+        expires_at = self._journal.state.expires_at
+        if self._expiry is None and expires_at is not None and not self._is_expired():
+            left = expires_at - workflow.now()
             self._expiry = asyncio.create_task(workflow.sleep(left, summary="expires"))
 
     def _is_full(self) -> bool:
@@ -357,53 +321,17 @@ class DeliverNotification:
             return True
         return condition()
 
-    async def _publish(self, attempt: Attempt | None) -> None:
-        """Bring the search attribute, the details in the Web UI and the database up to the state."""
-        status = self._state.status.value
-        known = workflow.info().typed_search_attributes.get(names.NOTIFICATION_STATUS)
-        if known != status and self._state.status is not Status.SENDING:
-            workflow.upsert_search_attributes([names.NOTIFICATION_STATUS.value_set(status)])
-        self._show()
-        if not self._recorded:
-            await self._durably(
-                RecordingActivities.record,
-                RecordRequest(notification_id=self._notification.id, state=self._state, attempt=attempt),
-            )
-            self._recorded = True
-
-    def _note(self, signal: str, note: SignalNote | None) -> None:
-        line = signal_line(workflow.now(), signal, note)
-        self._signals = [*self._signals, line][-SHOWN_SIGNALS:]
-        self._show()
-
-    def _show(self) -> None:
-        workflow.set_current_details(details(self._state, self._attempts, self._next, self._signals))
-
     def _handed_over(self, plan: DeliveryPlan) -> DeliveryRequest:
         return DeliveryRequest(
             notification=self._notification,
-            state=self._state,
+            state=self._journal.state,
             carried=Carried(
                 plan=plan,
-                attempts=self._attempts,
-                doubt=self._doubt,
-                signals=self._signals,
+                attempts=self._journal.attempts,
+                doubt=self._journal.doubt,
+                signals=self._journal.signals,
                 cancel_requested=self._cancel_requested,
                 retry_requested=self._retry_requested,
                 parked_until=self._parked_until,
             ),
         )
-
-    async def _durably(
-        self, step: Callable[[RecordingActivities, Request], Awaitable[Answer]], request: Request
-    ) -> Answer:
-        """Run a step of the record until it is done: here and now if the database answers, else for as
-        long as it takes, as an activity whose retries cost no history."""
-        try:
-            return await workflow.execute_local_activity_method(
-                step, request, schedule_to_close_timeout=_QUICK_LIMIT, retry_policy=_QUICK
-            )
-        except FailureError:  # of a local activity the SDK raises the bare cause
-            return await workflow.execute_activity_method(
-                step, request, start_to_close_timeout=timedelta(seconds=30), retry_policy=_STEADY
-            )

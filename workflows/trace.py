@@ -8,6 +8,7 @@ from tidings.messages.delivery import SendRequest, SignalNote
 
 SHOWN_SIGNALS = 10
 _SHOWN_REASON = 200
+_SHOWN_NAME = 50
 
 _WHAT_ONE_CAN_DO = {
     Status.SCHEDULED: "Signal `cancel` stops it before it is sent.",
@@ -53,6 +54,11 @@ def signal_line(at: datetime, signal: str, note: SignalNote | None) -> str:
     reason = " ".join((note.reason or "").split()) if note else ""
     shown = reason if len(reason) <= _SHOWN_REASON else reason[: _SHOWN_REASON - 1] + "…"
     return f"{_time(at)}: {signal}" + (f": {shown}" if shown else "")
+
+
+def unknown_signal_line(at: datetime, signal: str) -> str:
+    """A signal that there is not, as the details show it."""
+    return f"{_time(at)}: there is no signal `{signal[:_SHOWN_NAME]}`; there are `cancel` and `retry`"
 
 
 def _time(time: datetime) -> str:

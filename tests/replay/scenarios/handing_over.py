@@ -63,7 +63,7 @@ async def handed_over_during_an_attempt(stage: Stage) -> Handle:
 
 
 async def taken_over_after_an_attempt(stage: Stage) -> Handle:
-    """The run after that one: it has only to end."""
+    """The run after that one makes the next attempt."""
     await _during_an_attempt(stage)
     return await stage.run(2)
 
@@ -107,7 +107,7 @@ async def _waiting_to_expire(stage: Stage) -> None:
 
 
 async def _during_an_attempt(stage: Stage) -> None:
-    async with stage.workers() as provider:
+    async with stage.workers([BUSY, None]) as provider:
         provider.gate = asyncio.Event()
         await stage.start()
         await provider.called.wait()

@@ -100,6 +100,17 @@ async def overtaken_by_a_receipt(stage: Stage) -> Handle:
     return stage.handle
 
 
+async def misspelt_signal(stage: Stage) -> Handle:
+    """It is only noted."""
+    async with stage.workers([BUSY], retry=SLOW):
+        await stage.start()
+        await stage.reaches(Status.RETRYING)
+        await stage.handle.signal("canel")
+        await stage.handle.signal(names.SIGNAL_CANCEL)
+        await stage.ends(Status.CANCELLED)
+    return stage.handle
+
+
 SCENARIOS = [
     Scenario(retry_while_scheduled),
     Scenario(retry_cuts_a_backoff),
@@ -109,4 +120,5 @@ SCENARIOS = [
     Scenario(unknown_parked_then_retried),
     Scenario(revived_after_the_window),
     Scenario(overtaken_by_a_receipt),
+    Scenario(misspelt_signal),
 ]
