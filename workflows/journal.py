@@ -85,10 +85,15 @@ class Journal:
         return (await self._durably(RecordingActivities.withdraw, request)).attempt
 
     def ended(self, status: Status) -> DeliveryState:
-        """The end as `status`, which says that nothing went out, or as `unknown` if an attempt may have."""
+        """The end as `status`, which says that nothing went out, or as `unknown` if an attempt may have.
+
+        Its revision is the one after next: the next would have been that of an attempt, and somebody who
+        asked in the meantime may have been told of it.
+        """
+        state = self.state.model_copy(update={"revision": self.state.revision + 1})
         if self.doubt is not None:
-            return self.state.moved(Status.UNKNOWN, workflow.now(), error=self.doubt)
-        return self.state.moved(status, workflow.now())
+            return state.moved(Status.UNKNOWN, workflow.now(), error=self.doubt)
+        return state.moved(status, workflow.now())
 
     def remember(self, attempt: Attempt) -> None:
         """Keep a finished attempt in mind."""

@@ -5,6 +5,7 @@ The worker keeps its log in memory, so there is never a row in Postgres: everyth
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 from temporalio.client import Client
@@ -169,3 +170,64 @@ async def test_retry_without_a_worker_answers_202_and_is_kept(
     answer = await hasty_api.post(f"/v1/notifications/{id}/retry")
     assert (answer.status, answer.json["status"]) == (202, "retrying")
     assert await signals(temporal_client, id) == ["retry"]
+
+
+async def test_two_cancels_at_once_are_both_answered_truthfully(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS):
+        for _ in range(5):
+            id = await api.submitted()
+            await reaches(api, id, "retrying")
+            answers = await asyncio.gather(*(api.post(f"/v1/notifications/{id}/cancel") for _ in range(2)))
+            assert {answer.status for answer in answers} <= {200, 409}
+            said = [answer.json.get("notification_status") or answer.json["status"] for answer in answers]
+            assert said == ["cancelled", "cancelled"]
+            assert 200 in [answer.status for answer in answers]
+
+
+async def test_a_cancel_that_races_a_retry_is_answered_truthfully(api: Api, temporal_client: Client) -> None:
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS) as delivery:
+        for number in range(8):
+            delivery.provider.script[:] = [BUSY, None]
+            id = await api.submitted()
+            await reaches(api, id, "retrying")
+            order = ("cancel", "retry") if number % 2 else ("retry", "cancel")
+            answers = await asyncio.gather(
+                *(api.post(f"/v1/notifications/{id}/{signal}") for signal in order)
+            )
+            cancelled = answers[order.index("cancel")]
+            end = "cancelled" if cancelled.status == 200 else "sent"
+            attempts = (await reaches(api, id, end)).json["attempt_count"]
+            assert attempts == (1 if end == "cancelled" else 2)
+
+
+async def test_a_cancel_that_races_the_end_of_an_attempt_is_answered_truthfully(
+    api: Api, temporal_client: Client
+) -> None:
+    async with delivery_worker(temporal_client, retry=HOURS) as delivery:
+        for answer in (None, BUSY) * 5:
+            delivery.provider.script[:] = [answer]
+            delivery.provider.gate = asyncio.Event()
+            delivery.provider.called.clear()
+            id = await api.submitted()
+            await delivery.provider.called.wait()
+            cancelling = asyncio.create_task(api.post(f"/v1/notifications/{id}/cancel"))
+            delivery.provider.gate.set()
+            cancelled = await cancelling
+            if answer is None:
+                assert (cancelled.status, cancelled.json["notification_status"]) == (409, "sent")
+            else:
+                assert (cancelled.status, cancelled.json["status"]) == (200, "cancelled")
+
+
+async def test_a_cancel_in_the_queue_holds_though_no_worker_of_the_channel_runs(
+    api: Api, temporal_client: Client
+) -> None:
+    async with delivery_worker(temporal_client, sends=False) as delivery:
+        id = await api.submitted()
+        await eventually(lambda: UUID(id) in delivery.log._entries)
+        answer = await api.post(f"/v1/notifications/{id}/cancel")
+        assert (answer.status, answer.json["status"]) == (200, "cancelled")
+        async with delivery.sending():
+            other = await api.submitted()
+            await reaches(api, other, "sent")
+        assert [str(message.notification_id) for message in delivery.provider.calls] == [other]

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
 
 from activities.memory_log import InMemoryDeliveryLog
@@ -25,6 +24,7 @@ from tidings.errors import SendFailure
 from tidings.messages.delivery import DeliveryPlan, DeliveryRequest, DeliveryResult, StatusReport
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.temporal import names
+from tidings.temporal.start_options import start_options
 from workflows.deliver_notification import DeliverNotification
 
 Handle = WorkflowHandle[Any, DeliveryResult]
@@ -36,7 +36,7 @@ class ScriptedProvider:
     name = "smtp"
 
     def __init__(self, script: Iterable[SendFailure | None]) -> None:
-        self._script = list(script)
+        self.script = list(script)
         self.calls: list[OutgoingMessage] = []
         self.gate: asyncio.Event | None = None
         """If set, a call waits for it: the time in which an attempt is under way."""
@@ -48,7 +48,7 @@ class ScriptedProvider:
         self.called.set()
         if self.gate is not None:
             await self.gate.wait()
-        answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if answer is not None:
             raise answer
         return Acceptance(reference=f"reference-{len(self.calls)}")
@@ -86,12 +86,8 @@ class Delivery:
         handle = await self.client.start_workflow(
             names.WORKFLOW_TYPE,
             DeliveryRequest(notification=notification),
-            id=names.workflow_id(notification.id),
-            task_queue=names.TASK_QUEUE,
             result_type=DeliveryResult,
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(names.NOTIFICATION_STATUS, "pending")]
-            ),
+            **start_options(notification),
         )
         return notification, handle
 

@@ -269,14 +269,17 @@ async def test_a_failed_notification_closes_after_the_retry_window(
         assert description.close_time - description.start_time >= timedelta(days=1)
 
 
-async def test_a_scheduled_notification_waits_for_its_time(time_skipping: WorkflowEnvironment) -> None:
+async def test_a_notification_scheduled_for_next_year_waits_for_its_time(
+    time_skipping: WorkflowEnvironment,
+) -> None:
     async with delivery_worker(time_skipping.client) as delivery:
-        due = await time_skipping.get_current_time() + timedelta(days=30)
+        due = await time_skipping.get_current_time() + timedelta(days=366)
         _, handle = await delivery.start(send_at=due, created_at=datetime.now(UTC))
         state = (await handle.result()).state
         assert state.status is Status.SENT
         assert state.attempt_count == 1
         assert await time_skipping.get_current_time() >= due
+        assert len((await handle.fetch_history()).events) <= 20
 
 
 async def test_a_cancel_after_an_unknown_attempt_does_not_claim_that_nothing_went_out(
