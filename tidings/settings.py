@@ -20,7 +20,9 @@ _CONFIG = SettingsConfigDict(
 )
 
 
-class _Settings(BaseSettings):
+class Settings(BaseSettings):
+    """Base of all settings: `TIDINGS_` and the field's name in capitals, from the environment or `.env`."""
+
     model_config = _CONFIG
 
     @classmethod
@@ -44,14 +46,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class LogSettings(_Settings):
+class LogSettings(Settings):
     """How every process logs."""
 
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: LogFormat = LogFormat.AUTO
 
 
-class DatabaseSettings(_Settings):
+class DatabaseSettings(Settings):
     """Postgres and its connection pool. Times in seconds."""
 
     database_url: PostgresDsn = PostgresDsn("postgresql://tidings@127.0.0.1:5432/tidings")
@@ -65,7 +67,7 @@ class DatabaseSettings(_Settings):
     database_command_timeout: float = Field(default=15, gt=0)
 
 
-class ApiSettings(_Settings):
+class ApiSettings(Settings):
     """The HTTP front. Times in seconds, sizes in bytes."""
 
     api_host: str = "127.0.0.1"
@@ -92,7 +94,7 @@ class SmtpTls(StrEnum):
     IMPLICIT = "implicit"
 
 
-class ProviderSettings(_Settings):
+class ProviderSettings(Settings):
     """The providers' addresses and credentials. Times in seconds."""
 
     provider_connect_timeout: float = Field(default=10, gt=0)
@@ -120,7 +122,7 @@ class ProviderSettings(_Settings):
         )
 
 
-class DeliverySettings(_Settings):
+class DeliverySettings(Settings):
     """How the worker delivers. Times in seconds."""
 
     retry_email: RetrySchedule = RetrySchedule()
@@ -144,7 +146,7 @@ class DeliverySettings(_Settings):
 _Rate = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
 
 
-class WorkerSettings(_Settings):
+class WorkerSettings(Settings):
     """The worker process. Times in seconds, rates in sends per second."""
 
     worker_sends_per_channel: int = Field(default=100, ge=1, le=10_000)
@@ -169,7 +171,7 @@ class WorkerSettings(_Settings):
         return rates[channel]
 
 
-class SandboxSettings(_Settings):
+class SandboxSettings(Settings):
     """The sandbox process."""
 
     sandbox_host: str = "127.0.0.1"
@@ -181,7 +183,7 @@ class SandboxSettings(_Settings):
     """How long recipients that begin with `slow` take to answer."""
 
 
-class ClientSettings(_Settings):
+class ClientSettings(Settings):
     """Where the command line finds the API."""
 
     url: str = "http://127.0.0.1:8000"
