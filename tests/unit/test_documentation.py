@@ -1,0 +1,37 @@
+"""What documents say in figures is what the code does."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tidings.domain.vocabulary import Channel
+from tidings.settings import DeliverySettings
+
+LIFECYCLE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
+
+
+def spelled(seconds: float) -> str:
+    """`4375` as `1 h 12 min 55 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_the_retry_schedules_are_those_of_the_settings(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"TIDINGS_RETRY_{channel.upper()}", raising=False)
+    schedule = DeliverySettings(_env_file=None).retry_schedule(channel)
+    made = range(1, schedule.attempts)
+    waits = [wait for wait in (schedule.delay_after(count, 0.5) for count in made) if wait is not None]
+    figures = [
+        schedule.attempts,
+        *map(round, (schedule.first, schedule.factor, schedule.cap)),
+        schedule.jitter,
+    ]
+    total = spelled(timedelta(seconds=sum(waits)).total_seconds())
+    cells = [channel, *map(str, figures), ", ".join(map(spelled, waits)), total]
+    assert f"| {' | '.join(cells)} |" in LIFECYCLE.read_text()
