@@ -70,7 +70,14 @@ async def empty_database_url(postgres_server: PostgresServer) -> AsyncIterator[s
 async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalServer]:
     """A Temporal server of the test run's own, in memory, with our search attributes."""
     log_file = tmp_path_factory.mktemp("temporal") / "temporal.log"
-    server = TemporalServer(free_port(), free_port(), db_file=None, log_file=log_file)
+    server = TemporalServer(
+        free_port(),
+        free_port(),
+        db_file=None,
+        log_file=log_file,
+        # Drops a closed workflow when told to, not half a minute later.
+        dynamic_config=["history.transferProcessorEnsureCloseBeforeDelete=false"],
+    )
     await server.start()
     try:
         yield server

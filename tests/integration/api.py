@@ -115,7 +115,7 @@ async def reaches(api: Api, id: str, status: str) -> Answer:
         assert answer.json["status"] == status, answer.text
         return answer
 
-    return await eventually(there)
+    return await eventually(there, timeout=60)
 
 
 async def signals(client: Client, id: str) -> list[str]:

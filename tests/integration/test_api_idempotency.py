@@ -11,14 +11,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from pydantic import PostgresDsn
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
-from tests.integration.api import EMAIL, Answer, Api, make_key, running_api
+from tests.integration.api import EMAIL, Answer, Api, forgotten, make_key, reaches, running_api
 from tests.provider_support import RunningSandbox, running_sandbox
-from tests.support import eventually, free_port
+from tests.support import eventually
 from tests.workflows.delivery import delivery_worker
 from tidings.domain.identifiers import id_from_key
 from tidings.errors import PermanentFailure
@@ -30,21 +27,6 @@ from worker.composition import WorkerConfiguration, build_workers
 PATH = "/v1/notifications"
 JSON = {"Content-Type": "application/json"}
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
-
-
-@pytest.fixture(scope="module")
-async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalServer]:
-    """A Temporal of these tests' own, which drops a closed workflow when told to, not half a minute later."""
-    server = TemporalServer(
-        free_port(),
-        free_port(),
-        db_file=None,
-        log_file=tmp_path_factory.mktemp("temporal") / "temporal.log",
-        dynamic_config=["history.transferProcessorEnsureCloseBeforeDelete=false"],
-    )
-    await server.start()
-    yield server
-    await server.stop(hurry=True)
 
 
 @pytest.fixture
@@ -89,15 +71,6 @@ def is_replay(answer: Answer) -> bool:
     return bool(answer.headers.get("Idempotent-Replayed") == "true")
 
 
-async def reaches(api: Api, id: str, status: str) -> Answer:
-    async def there() -> Answer:
-        answer = await api.get(f"{PATH}/{id}")
-        assert answer.json["status"] == status
-        return answer
-
-    return await eventually(there, timeout=60)
-
-
 async def workflows_of(client: Client, tenant: str) -> list[str]:
     """The ids of all the tenant's workflow runs, as soon as Temporal's list, which lags, has any."""
 
@@ -105,23 +78,6 @@ async def workflows_of(client: Client, tenant: str) -> list[str]:
         return [run.id async for run in client.list_workflows(f'NotificationTenant = "{tenant}"')]
 
     return await eventually(listed, timeout=30)
-
-
-async def forget(client: Client, id: str) -> None:
-    """Have Temporal drop the closed workflow, as it does at the end of the namespace's retention."""
-    execution = WorkflowExecution(workflow_id=names.workflow_id(id))
-    await client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-    )
-
-    async def gone() -> bool:
-        try:
-            await client.get_workflow_handle(names.workflow_id(id)).describe()
-        except RPCError as error:
-            return error.status == RPCStatusCode.NOT_FOUND
-        return False
-
-    await eventually(gone, timeout=60)
 
 
 async def test_the_same_key_and_body_give_the_first_notification_again(
@@ -220,7 +176,7 @@ async def test_a_replay_shows_the_notification_as_it_stands_even_when_temporal_h
         assert is_replay(again)
         assert again.json == sent
         await temporal_client.get_workflow_handle(first.json["workflow"]["id"]).result()
-        await forget(temporal_client, first.json["id"])
+        await forgotten(temporal_client, first.json["id"])
 
         again = await submit(api, "k", recipient=f"{tenant}@example.com")
         assert is_replay(again)
@@ -298,7 +254,7 @@ async def test_a_body_that_was_valid_when_it_came_is_replayed_after_its_time(
     async with real_worker(database_url, temporal_client):
         await reaches(api, first.json["id"], "expired")
         await temporal_client.get_workflow_handle(first.json["workflow"]["id"]).result()
-    await forget(temporal_client, first.json["id"])
+    await forgotten(temporal_client, first.json["id"])
     again = await submit(api, "k", **times)
     assert is_replay(again)
     assert again.json["status"] == "expired"

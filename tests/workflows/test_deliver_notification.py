@@ -10,6 +10,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.support import eventually
 from tests.workflows.delivery import delivery_worker, happened
+from tidings.domain.identifiers import new_id
+from tidings.domain.notification import Notification
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import PermanentFailure, TransientFailure, UnknownOutcome
@@ -318,3 +320,37 @@ async def test_a_retry_while_scheduled_changes_neither_time_nor_budget(
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.FAILED
         assert len(delivery.outcomes(notification.id)) == 4
+
+
+async def test_a_workflow_started_for_what_the_database_has_as_sent_sends_nothing(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    """The last line of idempotency: Temporal had forgotten the first, and the database could not be asked."""
+    async with delivery_worker(time_skipping.client) as delivery:
+        notification, handle = await delivery.start()
+        first = (await handle.result()).state
+        later = notification.model_dump() | {"id": new_id(), "body": "another"}
+        again = Notification.model_validate(later)
+        delivery.log._entries[again.id] = delivery.log._entries[notification.id]
+        _, handle = await delivery.start(**later)
+        assert (await handle.result()).state == first
+        assert len(delivery.provider.calls) == 1
+        description = await handle.describe()
+        assert description.typed_search_attributes[names.NOTIFICATION_STATUS] == "sent"
+
+
+async def test_a_late_acceptance_of_a_lost_attempt_stops_the_next_one(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    """A worker that was taken for dead reports after the attempt was given up, before the next has begun."""
+    async with delivery_worker(time_skipping.client, [LOST, None]) as delivery:
+        notification, handle = await delivery.start()
+        await delivery.reaches(handle, Status.RETRYING)
+        (lost,) = delivery.log.attempts(notification.id)
+        accepted = lost.model_copy(update={"outcome": Outcome.ACCEPTED, "error": None})
+        state = delivery.log.state(notification.id).accepted(accepted)
+        await delivery.log.record(notification.id, state, accepted)
+        result = await handle.result()
+        assert (result.state.status, result.state.attempt_count) == (Status.SENT, 1)
+        assert delivery.outcomes(notification.id) == [(1, Outcome.ACCEPTED)]
+        assert len(delivery.provider.calls) == 1
