@@ -76,6 +76,25 @@ async def test_all_of_a_notification_comes_back_as_it_went_in(log: DeliveryLog, 
     assert list(record.notification.metadata or {}) == ["z", "a", "text", ""]
 
 
+async def test_persisting_gives_what_stands_and_nothing_of_others(log: DeliveryLog) -> None:
+    other = await persisted(log, a_notification(tenant="other"))
+    for number in (1, 2):
+        sending = a_state(number * 2, attempt_count=number)
+        await log.begin(other.id, an_attempt(number), sending, "run-1")
+        await log.record(other.id, sending, finished(an_attempt(number), Outcome.UNKNOWN))
+    notification = a_notification()
+    state = DeliveryState.initial(notification)
+    expected = NotificationRecord(notification=notification, state=state)
+    assert await log.persist(notification, state) == expected
+    assert await log.persist(notification, state) == expected
+
+    await log.begin(notification.id, an_attempt(), a_state(1), "run-1")
+    done = finished(an_attempt(), Outcome.TRANSIENT)
+    await log.record(notification.id, a_state(2, Status.RETRYING), done)
+    record = await log.persist(notification, state)
+    assert (record.state, record.attempts) == (a_state(2, Status.RETRYING), [done])
+
+
 async def test_persisting_again_changes_nothing(log: DeliveryLog, engine: AsyncEngine) -> None:
     notification = await persisted(log)
     await log.record(notification.id, a_state(5, Status.SENT), None)
@@ -322,7 +341,7 @@ async def test_each_call_is_one_statement_in_one_round_trip(log: DeliveryLog, en
         await log.record(notification.id, a_state(3), None)
         await log.begin(notification.id, an_attempt(), a_state(1), "run-2")
         await log.withdraw(notification.id, 2, a_state(4, Status.CANCELLED))
-    assert sent == ["INSERT", "WITH", "WITH", "WITH", "WITH", "WITH"]
+    assert sent == ["WITH", "WITH", "WITH", "WITH", "WITH", "WITH"]
 
 
 async def test_every_change_of_a_notification_is_a_hot_update(log: DeliveryLog, engine: AsyncEngine) -> None:

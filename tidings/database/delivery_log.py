@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.selectable import CTE, Select
 
-from tidings.database.notifications import ATTEMPTS_AS_JSON, record_from
+from tidings.database.notifications import attempts_as_json, record_from
 from tidings.database.rows import (
     ATTEMPT_COLUMNS,
     STATE_COLUMNS,
@@ -209,11 +209,15 @@ def _with_attempt(moved: CTE) -> Select[Any]:
 
 
 def _persist() -> Any:
-    inserted = insert(notifications)
     # An update that changes nothing, for its RETURNING: it gives the row that stands, whoever wrote it.
-    return inserted.on_conflict_do_update(
-        index_elements=[notifications.c.id], set_={"tenant": notifications.c.tenant}
-    ).returning(notifications, ATTEMPTS_AS_JSON)
+    standing = (
+        insert(notifications)
+        .values({column.name: bindparam(column.name, type_=column.type) for column in notifications.c})
+        .on_conflict_do_update(index_elements=[notifications.c.id], set_={"tenant": notifications.c.tenant})
+        .returning(notifications)
+        .cte("standing")
+    )
+    return select(standing, attempts_as_json(standing.c.id))
 
 
 def _begin() -> Select[Any]:

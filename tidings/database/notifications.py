@@ -12,25 +12,24 @@ from tidings.database.storage import fetch
 from tidings.database.tables import delivery_attempts, notifications
 from tidings.domain.record import NotificationFilter, NotificationRecord, Page, Position
 
-ATTEMPTS_AS_JSON = (
-    select(
-        func.json_agg(
-            aggregate_order_by(
-                func.json_build_object(
-                    *(part for name in ATTEMPT_COLUMNS for part in (name, delivery_attempts.c[name]))
-                ),
-                delivery_attempts.c.number,
-            )
-        )
-    )
-    .where(delivery_attempts.c.notification_id == notifications.c.id)
-    .scalar_subquery()
-    .label("attempts")
-)
-"""All attempts of a notification as one JSON array: the record and its attempts in one snapshot."""
-
 _NEWEST_FIRST = (notifications.c.created_at.desc(), notifications.c.id.desc())
-"""The index on (tenant, created_at, id), read backwards."""
+
+
+def attempts_as_json(notification_id: ColumnElement[UUID]) -> ColumnElement[Any]:
+    """All attempts of a notification as one JSON array: the record and its attempts in one snapshot.
+
+    `notification_id` is a column of the statement around it.
+    """
+    columns = delivery_attempts.c
+    parts = (part for name in ATTEMPT_COLUMNS for part in (name, columns[name]))
+    listed = func.json_agg(aggregate_order_by(func.json_build_object(*parts), columns.number))
+    return (
+        select(listed)
+        .where(columns.notification_id == notification_id)
+        .correlate(notification_id.table)
+        .scalar_subquery()
+        .label("attempts")
+    )
 
 
 class NotificationRepository:
@@ -44,7 +43,9 @@ class NotificationRepository:
 
         No tenant means any: that is for operators, who have the database's password.
         """
-        statement = select(notifications, ATTEMPTS_AS_JSON).where(notifications.c.id == id)
+        statement = select(notifications, attempts_as_json(notifications.c.id)).where(
+            notifications.c.id == id
+        )
         if tenant is not None:
             statement = statement.where(notifications.c.tenant == tenant)
         rows = await fetch(self._engine, statement)
