@@ -74,8 +74,7 @@ class SendActivities:
                 next_retry_delay=request.due - clock.now(),
                 category=ApplicationErrorCategory.BENIGN,
             )
-        expires_at = request.state.expires_at
-        if expires_at is not None and expires_at <= clock.now():
+        if _is_expired(request, clock):
             return SendReport(attempt=None, state=request.state, recorded=False)
         return await UnderWay().finish(lambda under_way: self._attempt(request, clock, under_way))
 
@@ -85,7 +84,11 @@ class SendActivities:
             attempt.number, attempt.provider, attempt.started_at, automatic=request.terms.automatic
         )
         begun = await self._begin(request.notification_id, attempt, sending, under_way)
-        if begun.permitted:
+        if begun.permitted and _is_expired(request, clock):
+            # Beginning took that long: the number is used, but nobody was called.
+            late = TransientFailure("expired", "It expired before the provider could be called.")
+            attempt = _failed(attempt, late, clock.now())
+        elif begun.permitted:
             attempt = await self._call(request, attempt, begun, clock)
         elif begun.earlier is not None:
             attempt = settled(begun.earlier)
@@ -167,6 +170,11 @@ class _Clock:
     def now(self) -> datetime:
         """Now, in UTC."""
         return self._handed_over + timedelta(seconds=time.monotonic() - self._since)
+
+
+def _is_expired(request: SendRequest, clock: _Clock) -> bool:
+    expires_at = request.state.expires_at
+    return expires_at is not None and expires_at <= clock.now()
 
 
 def settled(earlier: Attempt) -> Attempt:

@@ -42,12 +42,15 @@ class Steering:
     async def cancel(self, tenant: str, notification_id: UUID, note: SignalNote | None = None) -> Steered:
         """Stop the notification. One that is cancelled already has nothing left to stop."""
         record = await self._service.get(tenant, notification_id)
-        if record.state.status.is_parked:
-            # The row may lag behind a `retry` that has revived it.
+        status, is_silent = record.state.status, False
+        if status.is_parked:
+            # The row may lag behind a `retry` that has revived it, or is about to.
             report = await self._workflows.status(notification_id)
             record = _overlaid(record, report.state if report else None)
-        if record.state.status.is_final:
-            raise _too_late(record.state.status)
+            status = record.state.status
+            is_silent = report is None and await self._workflows.is_open(notification_id)
+        if status.is_final and not is_silent:
+            raise _too_late(status)
         if await self._workflows.cancel(notification_id, note):
             seen = await self._look(notification_id, lambda state: state.status.is_final)
         else:
@@ -55,7 +58,7 @@ class Steering:
             _refuse_if_abandoned(seen)
         record = _overlaid(record, seen)
         status = record.state.status
-        if status.is_final and status is not Status.CANCELLED:
+        if status.is_final and status is not Status.CANCELLED and (seen is not None or not is_silent):
             raise _too_late(status)
         return Steered(record, done=status is Status.CANCELLED)
 
@@ -69,9 +72,17 @@ class Steering:
         if status not in _RETRIABLE and (status.is_final or await self._workflows.is_open(notification_id)):
             raise _conflict(status, "only one that is failed, unknown, expired or retrying can be retried")
         await self._workflows.retry(record, note)
-        seen = await self._look(notification_id, lambda state: state.revision > revision)
-        moved = seen is not None and seen.revision > revision
-        return Steered(_overlaid(record, seen), done=moved)
+        count = record.state.attempt_count
+
+        def has_shown(state: DeliveryState) -> bool:
+            return state.attempt_count > count or (state.revision > revision and state.status.is_final)
+
+        seen = await self._look(notification_id, has_shown)
+        if seen is None or not has_shown(seen):
+            return Steered(_overlaid(record, seen), done=False)
+        if seen.attempt_count == count:
+            raise _conflict(seen.status, "something else came first")
+        return Steered(_overlaid(record, seen), done=True)
 
     async def _look(
         self, notification_id: UUID, enough: Callable[[DeliveryState], bool]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
@@ -33,13 +34,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from tidings.temporal import names
     from workflows.journal import STEADY, Journal
-    from workflows.trace import attempt_summary, signal_line, unknown_signal_line
+    from workflows.trace import attempt_summary, refused_retry_line, signal_line, unknown_signal_line
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """How long a worker may be silent during a send before another takes over."""
 
 MARGIN = timedelta(seconds=30)
 """What an attempt may take beside beginning and calling; a dead worker is noticed by its heartbeats."""
+
+_NO_ARGUMENT = RawValue(Payload())
 
 
 @workflow.defn(name=names.WORKFLOW_TYPE)
@@ -72,15 +75,21 @@ class DeliverNotification:
         return DeliveryResult(state=self._journal.state)
 
     @workflow.signal(name=names.SIGNAL_CANCEL)
-    def cancel(self, note: SignalNote | None = None) -> None:
+    def cancel(self, argument: RawValue = _NO_ARGUMENT) -> None:
         """Stop before the next attempt. Too late once a provider has accepted the message."""
+        # Whoever wants it stopped means it, whatever else was said.
         self._cancel_requested = True
-        self._journal.note(signal_line(workflow.now(), names.SIGNAL_CANCEL, note))
+        self._journal.note(signal_line(workflow.now(), names.SIGNAL_CANCEL, _understood(argument)))
 
     @workflow.signal(name=names.SIGNAL_RETRY)
-    def retry(self, note: SignalNote | None = None) -> None:
+    def retry(self, argument: RawValue = _NO_ARGUMENT) -> None:
         """Try again now: cuts a backoff short, revives `failed`, `unknown` and `expired`."""
-        self._retry_requested = note or SignalNote()
+        note = _understood(argument)
+        if note is None or (note.expires_at is not None and note.expires_at <= workflow.now()):
+            # It might be sent later than whoever signalled this wants it sent at all.
+            self._journal.note(refused_retry_line(workflow.now(), note))
+            return
+        self._retry_requested = note
         if self._journal.state.status.is_parked:
             # A `cancel` from before had nothing to stop; one that comes after this has.
             self._cancel_requested = False
@@ -135,7 +144,9 @@ class DeliverNotification:
                 if state.next_attempt_at is not None or await self._wait_for_expiry():
                     await self._attempt(plan, due=state.next_attempt_at)
             case Status.SENDING:
-                await self._attempt(plan, number=state.attempt_count)
+                # The worker of the run before may still be at it: it is given its time.
+                due = state.updated_at + timedelta(seconds=plan.attempt_timeout) + HEARTBEAT_TIMEOUT
+                await self._attempt(plan, number=state.attempt_count, due=due)
             case _:
                 if await self._wait_for_retry(plan):
                     await self._attempt(plan)
@@ -186,18 +197,20 @@ class DeliverNotification:
         """One attempt, or the end that comes before it: cancelled, expired, or this run's own."""
         # A `number` is given for one that has begun already: it only wants to be asked for.
         begun, number = number is not None, number or self._journal.state.attempt_count + 1
-        by_hand = False
         while not self._is_full():
-            if self._take_retry():
-                due, by_hand = None, True
+            by_hand = not begun and self._retry_requested is not None
+            if by_hand:
+                due = None
+                self._grant_expiry()
             if not begun and (self._cancel_requested or self._is_expired()):
+                self._retry_requested = None
                 return await self._journal.adopt(self._journal.ended(self._stopped_as()), recorded=False)
             request = self._send_request(plan, number, due, automatic=not (by_hand or begun))
-            report = await self._send(request)
+            report = await self._send(request, to_the_end=begun)
             if report is not None:
                 return await self._adopt(report)
             # No worker has it any more; one that died may have begun it.
-            if self._cancel_requested or self._is_expired():
+            if not begun and (self._cancel_requested or self._is_expired()):
                 return await self._withdraw(request)
         return None
 
@@ -222,8 +235,11 @@ class DeliverNotification:
             timeout=plan.attempt_timeout,
         )
 
-    async def _send(self, request: SendRequest) -> SendReport | None:
-        """What became of the attempt. None if it was taken back before a worker had reported anything."""
+    async def _send(self, request: SendRequest, *, to_the_end: bool) -> SendReport | None:
+        """What became of the attempt. None if it was taken back before a worker had reported anything.
+
+        `to_the_end`: it is not taken back for a signal, nor for its time.
+        """
         self._journal.under_way = request
         self._journal.show()
         sending = workflow.start_activity_method(
@@ -238,7 +254,9 @@ class DeliverNotification:
             summary=attempt_summary(request),
         )
         self._watch_expiry()
-        await workflow.wait_condition(lambda: sending.done() or self._cuts_short(request))
+        await workflow.wait_condition(
+            lambda: sending.done() or self._is_full() or (not to_the_end and self._cuts_short(request))
+        )
         if not sending.done():
             # Takes it back from the queue at once. An attempt under way is not broken off by it.
             sending.cancel()
@@ -251,7 +269,7 @@ class DeliverNotification:
 
     def _cuts_short(self, request: SendRequest) -> bool:
         early = request.due is not None and self._retry_requested is not None
-        return early or self._cancel_requested or self._is_expired() or self._is_full()
+        return early or self._cancel_requested or self._is_expired()
 
     async def _adopt(self, report: SendReport) -> None:
         """Go on from what the attempt has led to."""
@@ -280,12 +298,11 @@ class DeliverNotification:
         state = state_after(sending, attempt, request.terms)
         return await self._adopt(SendReport(attempt=attempt, state=state, recorded=False))
 
-    def _take_retry(self) -> bool:
-        """Whether a `retry` was asked for, with the other `expires_at` it may have brought."""
-        note, self._retry_requested = self._retry_requested, None
-        if note is not None and note.expires_at is not None:
+    def _grant_expiry(self) -> None:
+        """Take over the other `expires_at` that a `retry` may have brought."""
+        note = self._retry_requested
+        if note is not None and note.expires_at not in (None, self._journal.state.expires_at):
             self._set_expiry(note.expires_at)
-        return note is not None
 
     def _set_expiry(self, at: datetime | None) -> None:
         self._journal.expire_at(at)
@@ -335,3 +352,14 @@ class DeliverNotification:
                 parked_until=self._parked_until,
             ),
         )
+
+
+def _understood(argument: RawValue) -> SignalNote | None:
+    """A signal's argument: none, a note, or the reason alone. None if it is neither."""
+    if argument is _NO_ARGUMENT:
+        return SignalNote()
+    try:
+        given = workflow.payload_converter().from_payload(argument.payload)
+        return SignalNote.model_validate({"reason": given} if isinstance(given, str) else given or {})
+    except Exception:  # whatever the converter makes of what somebody typed
+        return None

@@ -50,10 +50,16 @@ def attempt_summary(request: SendRequest) -> str:
 
 
 def signal_line(at: datetime, signal: str, note: SignalNote | None) -> str:
-    """A signal as the details show it, with its reason on one line."""
-    reason = " ".join((note.reason or "").split()) if note else ""
+    """A signal as the details show it, with its reason on one line; no note: its argument cannot be read."""
+    reason = " ".join((note.reason or "").split()) if note else "its argument cannot be read"
     shown = reason if len(reason) <= _SHOWN_REASON else reason[: _SHOWN_REASON - 1] + "…"
     return f"{_time(at)}: {signal}" + (f": {shown}" if shown else "")
+
+
+def refused_retry_line(at: datetime, note: SignalNote | None) -> str:
+    """A `retry` that is not followed, as the details show it."""
+    why = "its argument cannot be read" if note is None else "its `expires_at` is past"
+    return f"{_time(at)}: retry, not followed: {why}"
 
 
 def unknown_signal_line(at: datetime, signal: str) -> str:

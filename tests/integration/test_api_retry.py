@@ -1,5 +1,6 @@
 """Retry by hand over HTTP, with everything real but the provider: by the open workflow, or by a new run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,14 @@ from temporalio.client import Client
 
 from tests.integration.api import Api, forgotten, make_key, reaches, running_api, signals
 from tests.integration.database import open_engine
+from tests.support import eventually
 from tests.workflows.delivery import Delivery, delivery_worker
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.vocabulary import Status
 from tidings.errors import PermanentFailure, SendFailure, TransientFailure
 from tidings.local.temporal_server import TemporalServer
+from tidings.messages.delivery import DeliveryResult
 from tidings.temporal import names
 
 BUSY = TransientFailure("smtp_451", "try again later")
@@ -112,3 +116,22 @@ async def test_a_bad_body_of_retry_signals_nothing(
     answer = await api.post(f"/v1/notifications/{id}/retry", json=body)
     assert (answer.status, [error["pointer"] for error in answer.json["errors"]]) == (422, [pointer])
     assert await signals(temporal_client, id) == []
+
+
+async def test_retry_of_what_was_terminated_amid_an_attempt_waits_for_its_outcome(
+    api: Api, temporal_client: Client, database_url: str
+) -> None:
+    """The attempt of the ended run goes on: nobody may call its outcome unknown while it does."""
+    async with durable_worker(temporal_client, database_url, [None], attempt_timeout=3) as delivery:
+        delivery.provider.gate = asyncio.Event()
+        id = await api.submitted(guarantee="at_most_once")
+        await delivery.provider.called.wait()
+        handle = temporal_client.get_workflow_handle(names.workflow_id(id), result_type=DeliveryResult)
+        await handle.terminate()
+        retrying = asyncio.create_task(api.post(f"/v1/notifications/{id}/retry"))
+        await eventually(lambda: signals(temporal_client, id))
+        delivery.provider.gate.set()
+        await retrying
+        await reaches(api, id, "sent")
+        assert (await handle.result()).state.status is Status.SENT
+        assert len(delivery.provider.calls) == 1

@@ -114,6 +114,19 @@ async def test_cancel_without_a_worker_answers_202_and_holds(hasty_api: Api, tem
         assert delivery.provider.calls == []
 
 
+async def test_cancel_of_a_retry_that_no_worker_has_seen_yet_holds(
+    hasty_api: Api, temporal_client: Client
+) -> None:
+    async with delivery_worker(temporal_client, [REFUSED, None]) as delivery:
+        id = await hasty_api.submitted()
+        await reaches(hasty_api, id, "failed")
+    assert (await hasty_api.post(f"/v1/notifications/{id}/retry")).status == 202
+    assert (await hasty_api.post(f"/v1/notifications/{id}/cancel")).status == 202
+    async with delivery_worker(temporal_client, log=delivery.log) as again:
+        await reaches(hasty_api, id, "cancelled")
+        assert again.provider.calls == []
+
+
 async def test_cancel_of_what_was_terminated_by_hand(api: Api, temporal_client: Client) -> None:
     id = await api.submitted()
     await temporal_client.get_workflow_handle(names.workflow_id(id)).terminate()
@@ -198,6 +211,9 @@ async def test_a_cancel_that_races_a_retry_is_answered_truthfully(api: Api, temp
             end = "cancelled" if cancelled.status == 200 else "sent"
             attempts = (await reaches(api, id, end)).json["attempt_count"]
             assert attempts == (1 if end == "cancelled" else 2)
+            retried = answers[order.index("retry")]
+            # Not 200 unless it was tried again.
+            assert (retried.status == 200) is (end == "sent")
 
 
 async def test_a_cancel_that_races_the_end_of_an_attempt_is_answered_truthfully(

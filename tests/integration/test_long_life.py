@@ -144,3 +144,20 @@ async def test_a_notification_in_backoff_keeps_its_time_and_its_numbers_over_a_n
         await handle.signal(names.SIGNAL_RETRY)
         assert (await handle.result()).state.status is Status.SENT
         assert [number for number, _ in delivery.outcomes(notification.id)] == [1, 2]
+
+
+async def test_a_retry_that_waits_for_a_worker_goes_over_to_the_new_run(hasty_client: Client) -> None:
+    async with delivery_worker(hasty_client, [REFUSED, None], sends=False) as delivery:
+        async with delivery.sending():
+            _, handle = await delivery.start()
+            await delivery.reaches(handle, Status.FAILED)
+        await handle.signal(names.SIGNAL_RETRY)
+
+        async def handed_over() -> bool:
+            await handle.signal("misspelt")
+            return len(await runs_of(hasty_client, handle)) > 1
+
+        await eventually(handed_over, interval=0)
+        async with delivery.sending():
+            state = (await handle.result()).state
+        assert (state.status, state.attempt_count, state.automatic_attempts) == (Status.SENT, 2, 1)

@@ -63,7 +63,7 @@ class Stage:
     @contextlib.asynccontextmanager
     async def records(self, *, retry: RetrySchedule = QUICK, retry_window: float = 60) -> AsyncIterator[None]:
         """A worker of workflows and records for the block."""
-        plan = DeliveryPlan(route=["smtp"], retry=retry, attempt_timeout=30, retry_window=retry_window)
+        plan = DeliveryPlan(route=["smtp"], retry=retry, attempt_timeout=2, retry_window=retry_window)
         recording = RecordingActivities(self.log, lambda notification: plan)
         async with Worker(
             self.client,

@@ -233,6 +233,22 @@ async def test_nothing_is_sent_when_a_worker_comes_to_it_after_its_expiry() -> N
     assert (report.attempt, report.state, provider.calls) == (None, expired, [])
 
 
+async def test_nothing_is_sent_if_it_expires_while_the_attempt_is_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 0.05)
+    log, provider = FlakyLog(), ScriptedProvider([None])
+    log.failures = 2
+    notification = await persisted(log)
+    request = request_for(notification)
+    soon = ActivityEnvironment().default_info().started_time + timedelta(seconds=0.05)
+    state = request.state.model_copy(update={"expires_at": soon})
+    report, attempt = await run(log, provider, request.model_copy(update={"state": state}))
+    assert provider.calls == []
+    assert (attempt.outcome, attempt.error and attempt.error.code) == (Outcome.TRANSIENT, "expired")
+    assert (report.state.status, report.state.next_attempt_at) == (Status.RETRYING, None)
+
+
 async def test_an_attempt_of_a_notification_that_has_gone_on_is_not_made() -> None:
     log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
     notification = await persisted(log)

@@ -129,6 +129,7 @@ async def delivery_worker(
     log: InMemoryDeliveryLog | None = None,
     store: DeliveryLog | None = None,
     sends: bool = True,
+    attempt_timeout: float = 30,
 ) -> AsyncIterator[Delivery]:
     """Run workers for the block, with a provider that follows the script.
 
@@ -138,7 +139,7 @@ async def delivery_worker(
     plan = DeliveryPlan(
         route=["smtp"],
         retry=retry or RetrySchedule(attempts=4, first=10, factor=2, cap=60, jitter=0),
-        attempt_timeout=30,
+        attempt_timeout=attempt_timeout,
         retry_window=retry_window,
     )
     recording = RecordingActivities(delivery.store, lambda notification: plan)

@@ -67,6 +67,8 @@ STAGES = {
 
 CANCEL, RETRY, TEMPORAL_CANCEL = "cancel", "retry", "temporal workflow cancel"
 RETRY_FOR_A_DAY, RETRY_TOO_LATE = "retry for a day", "retry until yesterday"
+RETRY_BECAUSE, RETRY_GARBLED, CANCEL_GARBLED = "retry with a reason", "retry, garbled", "cancel, garbled"
+MISSPELT = "retri"
 
 TABLE: list[tuple[str, tuple[str, ...], Status, int]] = [
     # stage, signals in this order, what it ends as, calls of the provider in all
@@ -103,7 +105,9 @@ TABLE: list[tuple[str, tuple[str, ...], Status, int]] = [
     ("retrying", (CANCEL, RETRY), Status.CANCELLED, 1),
     ("retrying", (TEMPORAL_CANCEL,), Status.CANCELLED, 1),
     ("retrying", (RETRY,), Status.SENT, 2),
-    ("retrying", (RETRY_TOO_LATE,), Status.EXPIRED, 1),
+    ("retrying", (RETRY_TOO_LATE,), Status.SENT, 2),
+    ("retrying", (RETRY_GARBLED,), Status.SENT, 2),
+    ("retrying", (CANCEL_GARBLED,), Status.CANCELLED, 1),
     ("retrying after unknown", (CANCEL,), Status.UNKNOWN, 1),
     ("retrying after unknown", (RETRY,), Status.SENT, 2),
     ("retrying, will expire", (), Status.EXPIRED, 1),
@@ -114,6 +118,10 @@ TABLE: list[tuple[str, tuple[str, ...], Status, int]] = [
     ("failed", (RETRY,), Status.SENT, 2),
     ("failed", (CANCEL, RETRY), Status.SENT, 2),
     ("failed", (TEMPORAL_CANCEL,), Status.FAILED, 1),
+    ("failed", (RETRY_BECAUSE,), Status.SENT, 2),
+    ("failed", (RETRY_TOO_LATE,), Status.FAILED, 1),
+    ("failed", (RETRY_GARBLED,), Status.FAILED, 1),
+    ("failed", (MISSPELT,), Status.FAILED, 1),
     ("unknown", (), Status.UNKNOWN, 1),
     ("unknown", (CANCEL,), Status.UNKNOWN, 1),
     ("unknown", (RETRY,), Status.SENT, 2),
@@ -195,14 +203,17 @@ async def _brought_to(environment: WorkflowEnvironment, delivery: Delivery, stag
 async def _signal(environment: WorkflowEnvironment, handle: Handle, signal: str) -> None:
     now = await environment.get_current_time()
     notes = {
-        RETRY_FOR_A_DAY: {"reason": "open again", "expires_at": (now + A_DAY).isoformat()},
-        RETRY_TOO_LATE: {"expires_at": (now - A_DAY).isoformat()},
+        RETRY_FOR_A_DAY: (RETRY, {"reason": "open again", "expires_at": (now + A_DAY).isoformat()}),
+        RETRY_TOO_LATE: (RETRY, {"expires_at": (now - A_DAY).isoformat()}),
+        RETRY_BECAUSE: (RETRY, "the mailbox is there again"),
+        RETRY_GARBLED: (RETRY, {"expires_at": "2027-01-01T00:00:00"}),
+        CANCEL_GARBLED: (CANCEL, ["ordered", 2]),
     }
     try:
         if signal == TEMPORAL_CANCEL:
             await handle.cancel()
         elif signal in notes:
-            await handle.signal(RETRY, notes[signal])
+            await handle.signal(*notes[signal])
         else:
             await handle.signal(signal)
     except RPCError as error:

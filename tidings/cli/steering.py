@@ -151,10 +151,16 @@ async def _stored(id: UUID) -> "NotificationRecord | None":
 
 
 async def _not_open(workflows: "NotificationWorkflows", id: UUID) -> Answer:
-    report = await workflows.status(id)
-    if report is None:
-        return Answer(str(id), False, None, "not found: Temporal has no open workflow for it")
-    return Answer(str(id), False, report.status, f"too late: it is {report.status}")
+    record = await workflows.find(None, id) or await _stored(id)
+    if record is None:
+        return Answer(str(id), False, None, "not found: neither Temporal nor the database has it")
+    status = record.state.status
+    if not status.is_final:
+        ended = (
+            f"{status}, but its workflow was ended from outside: nothing more is sent unless it is retried"
+        )
+        return Answer(str(id), False, status, ended)
+    return Answer(str(id), False, status, f"too late: it is {status}")
 
 
 async def _until(

@@ -13,6 +13,7 @@ from tidings.database.tables import delivery_attempts, notifications
 from tidings.domain.record import NotificationFilter, NotificationRecord, Page, Position
 
 _NEWEST_FIRST = (notifications.c.created_at.desc(), notifications.c.id.desc())
+"""The index on (tenant, created_at, id), read backwards."""
 
 
 def attempts_as_json(notification_id: ColumnElement[UUID]) -> ColumnElement[Any]:

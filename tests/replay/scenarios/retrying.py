@@ -100,13 +100,15 @@ async def overtaken_by_a_receipt(stage: Stage) -> Handle:
     return stage.handle
 
 
-async def misspelt_signal(stage: Stage) -> Handle:
-    """It is only noted."""
+async def signals_nobody_understands(stage: Stage) -> Handle:
+    """They are only noted, but for a cancel."""
     async with stage.workers([BUSY], retry=SLOW):
         await stage.start()
         await stage.reaches(Status.RETRYING)
         await stage.handle.signal("canel")
-        await stage.handle.signal(names.SIGNAL_CANCEL)
+        await stage.handle.signal(names.SIGNAL_RETRY, {"expires_at": "tomorrow"})
+        await stage.handle.signal(names.SIGNAL_RETRY, {"expires_at": "2020-01-01T00:00:00Z"})
+        await stage.handle.signal(names.SIGNAL_CANCEL, ["ordered", 2])
         await stage.ends(Status.CANCELLED)
     return stage.handle
 
@@ -120,5 +122,5 @@ SCENARIOS = [
     Scenario(unknown_parked_then_retried),
     Scenario(revived_after_the_window),
     Scenario(overtaken_by_a_receipt),
-    Scenario(misspelt_signal),
+    Scenario(signals_nobody_understands),
 ]
