@@ -1,8 +1,10 @@
 """What is shipped beside the code: locks, the image, the Compose file, the example settings."""
 
+import importlib
 import inspect
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -11,9 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic_settings import BaseSettings
 
-from tidings import settings
+from tidings import providers, settings
 from tidings.local.temporal_server import DYNAMIC_CONFIG
 
 ROOT = Path(__file__).parents[2]
@@ -101,13 +102,21 @@ def test_locks_pin_by_hash_and_name_no_index(lock: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index|--find-links|file:", text)
 
 
-def test_the_example_settings_name_every_setting_and_no_other() -> None:
-    classes = [
+def settings_classes() -> list[type[settings.Settings]]:
+    """Those of `tidings.settings`, and those in the providers' own files."""
+    modules = [settings]
+    for found in pkgutil.iter_modules(providers.__path__, f"{providers.__name__}."):
+        modules.append(importlib.import_module(found.name))
+    return [
         kind
-        for _, kind in inspect.getmembers(settings, inspect.isclass)
-        if issubclass(kind, BaseSettings) and kind.__module__ == settings.__name__
+        for module in modules
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, settings.Settings) and kind.__module__ == module.__name__
     ]
-    expected = {f"TIDINGS_{field.upper()}" for kind in classes for field in kind.model_fields}
+
+
+def test_the_example_settings_name_every_setting_and_no_other() -> None:
+    expected = {f"TIDINGS_{field.upper()}" for kind in settings_classes() for field in kind.model_fields}
     named = set(re.findall(r"^# (TIDINGS_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert named == expected
 
@@ -118,10 +127,5 @@ def test_the_example_settings_are_the_defaults(tmp_path: Path, monkeypatch: pyte
     example = (ROOT / ".env.example").read_text()
     file = tmp_path / "env"
     file.write_text(re.sub(r"^# (TIDINGS_\w+=)", r"\1", example, flags=re.MULTILINE))
-    for kind in (
-        settings.DatabaseSettings,
-        settings.DeliverySettings,
-        settings.ProviderSettings,
-        settings.WorkerSettings,
-    ):
+    for kind in settings_classes():
         assert kind(_env_file=file) == kind(_env_file=None)

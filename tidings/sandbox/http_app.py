@@ -10,10 +10,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox.behaviour import Behaviour, FailureCount, plan_for
+from tidings.sandbox import sendgrid, twilio
+from tidings.sandbox.behaviour import Behaviour, FailureCount
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
+from tidings.sandbox.reception import failing
 
 _MAX_BODY_BYTES = 4_000_000
 
@@ -52,6 +54,8 @@ class HttpSandbox:
                 web.post("/sink/{channel}", self.sink),
                 web.post("/hooks/{token:.+}", self.hook),
                 web.get("/health/live", self.live),
+                *twilio.routes(self),
+                *sendgrid.routes(self),
             ]
         )
         return application
@@ -136,19 +140,13 @@ class HttpSandbox:
         return await self._received(message)
 
     async def _received(self, message: ReceivedMessage) -> web.Response:
-        plan = plan_for(message.channel, message.recipient)
-        if self.failures.fails(plan, f"{message.recipient} {message.notification_id}"):
-            refusal = _refusal(503, "temporary failure, as this recipient asks for")
-            refusal.headers["Retry-After"] = "1"
-            return refusal
-        match plan.behaviour:
+        match await failing(self, message):
+            case Behaviour.TEMPORARY_FAILURE:
+                refusal = _refusal(503, "temporary failure, as this recipient asks for")
+                refusal.headers["Retry-After"] = "1"
+                return refusal
             case Behaviour.PERMANENT_FAILURE:
                 return _refusal(422, "permanent failure, as this recipient asks for")
-            case Behaviour.HANG:
-                await self.closing.wait()
-                raise web.HTTPServiceUnavailable
-            case Behaviour.SLOW:
-                await asyncio.sleep(self.slow_seconds)
             case _:
                 pass
         self.inbox.add(message)
