@@ -6,6 +6,7 @@ counts even if the rest of it never comes.
 """
 
 import asyncio
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from tidings.settings import ProviderSettings
 USER_AGENT = f"Tidings/{tidings.__version__}"
 
 _EXCERPT_BYTES = 1024
+_LARGE_BYTES = 1_000_000
 _EXCERPT_SECONDS = 2
 """The status has decided by then: the text of an answer is not worth a longer wait."""
 _KEEPALIVE_SECONDS = 4
@@ -94,8 +96,10 @@ async def post(
     """
     progress = _Progress()
     try:
+        # In one piece, a large body would hold up every other send of this process.
+        data = io.BytesIO(body) if len(body) > _LARGE_BYTES else body
         async with session.post(
-            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=progress
+            url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=progress
         ) as response:
             return HttpAnswer(response.status, response.headers, await _excerpt(response, answer_bytes))
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:

@@ -13,8 +13,6 @@ from tidings.sandbox.behaviour import Behaviour
 from tidings.sandbox.inbox import ReceivedMessage
 from tidings.sandbox.reception import Reception, failing
 
-_HELP = "https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors"
-
 _Some = Annotated[str, Field(min_length=1)]
 
 
@@ -119,4 +117,4 @@ def _error(status: int, message: str, field: str | None = None) -> web.Response:
 
 
 def _errors(status: int, faults: list[dict[str, str | None]]) -> web.Response:
-    return web.json_response({"errors": [{**fault, "help": _HELP} for fault in faults]}, status=status)
+    return web.json_response({"errors": faults}, status=status)
