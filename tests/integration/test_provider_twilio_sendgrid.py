@@ -120,6 +120,14 @@ async def test_a_mail_stands_in_the_inbox_under_sendgrid_as_its_reader_would_see
     assert dict(received.headers)["From"] == "Tidings <notifications@example.com>"
 
 
+async def test_a_mail_of_several_megabytes_arrives_whole() -> None:
+    async with running_sandbox() as running:
+        html = "ü" * 400_000
+        await deliver(sendgrid(running.url), mail(html=html))
+        [received] = running.sandbox.inbox
+    assert received.html == html
+
+
 async def test_without_a_sender_of_its_own_sendgrid_takes_that_of_smtp() -> None:
     async with running_sandbox() as running:
         settings = provider_settings(smtp_from="Else <else@example.com>")
