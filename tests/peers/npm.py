@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 _SECONDS = 100
+_failed: dict[tuple[str, ...], str] = {}
+"""What could not be had is not asked for again in this test run."""
 
 
 async def npm_package(*specs: str) -> Path:
@@ -37,7 +39,7 @@ async def npm_file(spec: str, member: str) -> Path:
     with _locked(kept.parent):
         if not kept.exists():
             with TemporaryDirectory() as scratch:
-                await _npm("pack", "--ignore-scripts", "--pack-destination", scratch, spec)
+                await _npm("pack", "--ignore-scripts", spec, folder=Path(scratch))
                 _extract(Path(scratch), member, kept)
     return kept
 
@@ -71,13 +73,25 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-async def _npm(*arguments: str) -> None:
+async def _npm(*arguments: str, folder: Path | None = None) -> None:
+    if arguments in _failed:
+        pytest.skip(_failed[arguments])
+    reason = await _reason_to_skip(arguments, folder)
+    if reason is not None:
+        _failed[arguments] = reason
+        pytest.skip(reason)
+
+
+async def _reason_to_skip(arguments: tuple[str, ...], folder: Path | None) -> str | None:
+    """Run npm; why it failed, or None if it did not."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        pytest.skip("this peer needs node and npm")
+        return "this peer needs node and npm"
     running = await asyncio.create_subprocess_exec(
         npm,
         *arguments,
+        *("--fetch-retries=1", "--fetch-retry-mintimeout=1000"),
+        cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -88,7 +102,8 @@ async def _npm(*arguments: str) -> None:
     except TimeoutError:
         running.kill()
         await running.wait()
-        pytest.skip(f"npm {arguments[0]} did not end within {_SECONDS} s")
+        return f"npm {arguments[0]} did not end within {_SECONDS} s"
     if running.returncode:
         lines = [line for line in errors.decode(errors="replace").splitlines() if "error" in line] or ["?"]
-        pytest.skip(f"npm {arguments[0]} failed: {lines[0]}")
+        return f"npm {arguments[0]} failed: {lines[0]}"
+    return None
