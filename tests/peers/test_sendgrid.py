@@ -146,8 +146,8 @@ async def test_the_sandbox_answers_by_sendgrids_specification(proxy: str, sandbo
 
 
 async def test_sendgrids_own_client_sends_to_the_sandbox(sandbox: RunningSandbox) -> None:
-    package = await npm_package("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
-    answer = await run_script(package, CLIENT, sandbox.url, "ada@example.com")
+    modules = await npm_package("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
+    answer = await run_script(modules, CLIENT, sandbox.url, "ada@example.com")
     assert (answer["status"], len(answer["id"])) == (202, 22)
     received = next(iter(sandbox.sandbox.inbox))
     assert (received.provider, received.recipient) == ("sendgrid", "ada@example.com")
@@ -155,11 +155,11 @@ async def test_sendgrids_own_client_sends_to_the_sandbox(sandbox: RunningSandbox
 
 
 async def test_sendgrids_own_client_reads_the_sandboxs_errors(sandbox: RunningSandbox) -> None:
-    package = await npm_package("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
-    refused = await run_script(package, CLIENT, sandbox.url, "permanent-failure@example.com")
+    modules = await npm_package("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
+    refused = await run_script(modules, CLIENT, sandbox.url, "permanent-failure@example.com")
     assert (refused["status"], refused["body"]["errors"][0]["field"]) == (
         400,
         "personalizations.0.to.0.email",
     )
-    passing = await run_script(package, CLIENT, sandbox.url, "temporary-failure@example.com")
+    passing = await run_script(modules, CLIENT, sandbox.url, "temporary-failure@example.com")
     assert (passing["status"], passing["body"]["errors"][0]["message"]) == (429, "too many requests")

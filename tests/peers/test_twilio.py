@@ -144,9 +144,9 @@ async def test_the_sandbox_answers_by_twilios_specification(
 
 
 async def test_twilios_own_client_sends_to_the_sandbox(sandbox: RunningSandbox) -> None:
-    package = await npm_package("twilio@5.8.2")
+    modules = await npm_package("twilio@5.8.2")
     for body, segments in (("It works.", "1"), ("€" * 81, "2"), ("📦" * 36, "2")):
-        message = await run_script(package, CLIENT, sandbox.url, ACCOUNT, "+14155550100", body)
+        message = await run_script(modules, CLIENT, sandbox.url, ACCOUNT, "+14155550100", body)
         assert message["sid"].startswith("SM")
         assert (message["status"], message["numSegments"], message["body"]) == ("queued", segments, body)
         assert message["created"] > 0
@@ -158,6 +158,6 @@ async def test_twilios_own_client_sends_to_the_sandbox(sandbox: RunningSandbox) 
 async def test_twilios_own_client_reads_the_sandboxs_errors(
     sandbox: RunningSandbox, recipient: str, code: int
 ) -> None:
-    package = await npm_package("twilio@5.8.2")
-    error = await run_script(package, CLIENT, sandbox.url, ACCOUNT, recipient, "x")
+    modules = await npm_package("twilio@5.8.2")
+    error = await run_script(modules, CLIENT, sandbox.url, ACCOUNT, recipient, "x")
     assert (error["code"], error["status"]) == (code, 429 if code == 20429 else 400)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from tidings import providers, settings
 from tidings.local.temporal_server import DYNAMIC_CONFIG
@@ -102,21 +103,27 @@ def test_locks_pin_by_hash_and_name_no_index(lock: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index|--find-links|file:", text)
 
 
-def settings_classes() -> list[type[settings.Settings]]:
-    """Those of `tidings.settings`, and those in the providers' own files."""
-    modules = [settings]
-    for found in pkgutil.iter_modules(providers.__path__, f"{providers.__name__}."):
-        modules.append(importlib.import_module(found.name))
+def provider_settings() -> list[Any]:
+    """The settings that the providers' own modules define."""
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(providers.__path__, "tidings.providers.")
+    ]
     return [
         kind
         for module in modules
         for _, kind in inspect.getmembers(module, inspect.isclass)
-        if issubclass(kind, settings.Settings) and kind.__module__ == module.__name__
+        if issubclass(kind, BaseSettings) and kind.__module__ == module.__name__
     ]
 
 
 def test_the_example_settings_name_every_setting_and_no_other() -> None:
-    expected = {f"TIDINGS_{field.upper()}" for kind in settings_classes() for field in kind.model_fields}
+    classes = [
+        kind
+        for _, kind in inspect.getmembers(settings, inspect.isclass)
+        if issubclass(kind, BaseSettings) and kind.__module__ == settings.__name__
+    ] + provider_settings()
+    expected = {f"TIDINGS_{field.upper()}" for kind in classes for field in kind.model_fields}
     named = set(re.findall(r"^# (TIDINGS_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert named == expected
 
@@ -127,5 +134,11 @@ def test_the_example_settings_are_the_defaults(tmp_path: Path, monkeypatch: pyte
     example = (ROOT / ".env.example").read_text()
     file = tmp_path / "env"
     file.write_text(re.sub(r"^# (TIDINGS_\w+=)", r"\1", example, flags=re.MULTILINE))
-    for kind in settings_classes():
+    for kind in (
+        settings.DatabaseSettings,
+        settings.DeliverySettings,
+        settings.ProviderSettings,
+        settings.WorkerSettings,
+        *provider_settings(),
+    ):
         assert kind(_env_file=file) == kind(_env_file=None)

@@ -1,54 +1,41 @@
-"""What every sandbox endpoint does before it takes a message: fail it on purpose, or let it wait."""
+"""What the sandbox does with a message that came in a provider's own protocol."""
 
 import asyncio
-from typing import Protocol
-
-from aiohttp import web
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tidings.sandbox.behaviour import Behaviour, FailureCount, plan_for
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
 
 
-class Reception(Protocol):
-    """What the endpoints share."""
+@dataclass(slots=True)
+class Reception:
+    """Takes messages as their recipients ask for. `closing` lets those go that hang on purpose."""
 
-    @property
-    def inbox(self) -> Inbox:
-        """Where messages go."""
-        ...
+    inbox: Inbox
+    failures: FailureCount
+    slow_seconds: float
+    closing: asyncio.Event
 
-    @property
-    def failures(self) -> FailureCount:
-        """How often each notification has failed."""
-        ...
+    async def refusal(self, message: ReceivedMessage) -> Behaviour | None:
+        """None: the message is in the inbox. Else the way in which to fail; after a hang: nobody listens."""
+        plan = plan_for(message.channel, message.recipient)
+        if self.failures.fails(plan, f"{message.recipient} {message.notification_id}"):
+            return Behaviour.TEMPORARY_FAILURE
+        match plan.behaviour:
+            case Behaviour.PERMANENT_FAILURE:
+                return Behaviour.PERMANENT_FAILURE
+            case Behaviour.HANG:
+                await self.closing.wait()
+                return Behaviour.HANG
+            case Behaviour.SLOW:
+                await asyncio.sleep(self.slow_seconds)
+            case _:
+                pass
+        self.inbox.add(message)
+        return None
 
-    @property
-    def slow_seconds(self) -> float:
-        """How long slow recipients take."""
-        ...
 
-    @property
-    def closing(self) -> asyncio.Event:
-        """Set once the sandbox stops."""
-        ...
-
-
-async def failing(reception: Reception, message: ReceivedMessage) -> Behaviour | None:
-    """How the recipient wants the message to fail, for the endpoint to say in its vendor's words.
-
-    None: it does not want that. Hanging ends with a 503 when the sandbox stops.
-    """
-    plan = plan_for(message.channel, message.recipient)
-    if reception.failures.fails(plan, f"{message.recipient} {message.notification_id}"):
-        return Behaviour.TEMPORARY_FAILURE
-    match plan.behaviour:
-        case Behaviour.PERMANENT_FAILURE:
-            return Behaviour.PERMANENT_FAILURE
-        case Behaviour.HANG:
-            await reception.closing.wait()
-            raise web.HTTPServiceUnavailable
-        case Behaviour.SLOW:
-            await asyncio.sleep(reception.slow_seconds)
-        case _:
-            pass
-    return None
+def without_secrets(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The headers that the inbox may show: a sender's credentials may be real ones."""
+    return [(name, value) for name, value in headers if name.lower() != "authorization"]

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox.behaviour import Behaviour
+from tidings.sandbox.behaviour import Behaviour, plan_for
 from tidings.sandbox.inbox import ReceivedMessage
-from tidings.sandbox.reception import Reception, failing
+from tidings.sandbox.reception import Reception
 
 _Some = Annotated[str, Field(min_length=1)]
 
@@ -73,17 +73,22 @@ async def _send(reception: Reception, request: web.Request) -> web.Response:
         for personalization in mail.personalizations
         for to in personalization.to
     ]
-    for message in messages:
-        match await failing(reception, message):
+    # The mail is refused whole or taken whole: those who want it to fail are asked first.
+    for message in sorted(messages, key=_takes_it):
+        match await reception.refusal(message):
             case Behaviour.TEMPORARY_FAILURE:
                 return _too_many_requests()
             case Behaviour.PERMANENT_FAILURE:
                 return _error(400, "Does not contain a valid address.", "personalizations.0.to.0.email")
+            case Behaviour.HANG:
+                raise web.HTTPServiceUnavailable
             case _:
                 pass
-    for message in messages:
-        reception.inbox.add(message)
     return web.Response(status=202, headers={"X-Message-Id": uuid4().hex[:22]})
+
+
+def _takes_it(message: ReceivedMessage) -> bool:
+    return plan_for(message.channel, message.recipient).behaviour in (None, Behaviour.SLOW)
 
 
 def _received(mail: _MailSend, personalization: _Personalization, to: _Address) -> ReceivedMessage:

@@ -14,7 +14,7 @@ from tidings.domain.sms_segments import sms_segments
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox.behaviour import Behaviour
 from tidings.sandbox.inbox import ReceivedMessage
-from tidings.sandbox.reception import Reception, failing
+from tidings.sandbox.reception import Reception, without_secrets
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _LONGEST = 1600
@@ -44,16 +44,17 @@ async def _create(reception: Reception, request: web.Request) -> web.Response:
         headers=_headers(request, form),
         notification_id=request.headers.get(NOTIFICATION_HEADER),
     )
-    match await failing(reception, message):
+    match await reception.refusal(message):
         case Behaviour.TEMPORARY_FAILURE:
             answer = _error(429, 20429, "Too many requests, as this recipient asks for")
             answer.headers["Retry-After"] = "1"
             return answer
         case Behaviour.PERMANENT_FAILURE:
             return _error(400, 21211, f"Invalid 'To' Phone Number: {form['To']}, as it asks for")
+        case Behaviour.HANG:
+            raise web.HTTPServiceUnavailable
         case _:
             pass
-    reception.inbox.add(message)
     return web.json_response(_resource(request.match_info["account"], form), status=201)
 
 
@@ -84,9 +85,8 @@ def _fault(form: dict[str, str]) -> tuple[int, str] | None:
 
 def _headers(request: web.Request, form: dict[str, str]) -> list[tuple[str, str]]:
     """The request's, without its credentials, and who sends."""
-    kept = [(name, value) for name, value in request.headers.items() if name.lower() != "authorization"]
     sender = [(name, form[name]) for name in ("From", "MessagingServiceSid") if name in form]
-    return sender + kept
+    return sender + without_secrets(request.headers.items())
 
 
 def _resource(account: str, form: dict[str, str]) -> dict[str, Any]:
