@@ -34,7 +34,8 @@ class Planner:
     def __call__(self, notification: Notification) -> DeliveryPlan:
         """The plan for one notification."""
         return DeliveryPlan(
-            route=list(PROVIDERS[notification.channel]),
+            # The channel's first: the others are there to be pinned.
+            route=list(PROVIDERS[notification.channel][:1]),
             retry=self.settings.retry_schedule(notification.channel),
             attempt_timeout=self.settings.attempt_timeout,
             retry_window=self.settings.retry_window,

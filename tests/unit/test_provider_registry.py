@@ -2,11 +2,15 @@
 
 import pytest
 
-from tests.provider_support import provider_settings
+from tests.provider_support import CREATED_AT, provider_settings
+from tidings.domain.identifiers import new_id
+from tidings.domain.notification import Notification
 from tidings.domain.providers import PROVIDERS
 from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured, SetupError
 from tidings.providers.registry import build_providers
+from tidings.settings import DeliverySettings
+from worker.composition import Planner
 
 
 async def test_every_provider_of_every_channel_is_built_under_its_name() -> None:
@@ -26,3 +30,13 @@ def test_a_provider_that_does_not_serve_the_channel_is_our_setup(name: str, chan
 def test_settings_that_cannot_work_stop_the_start(settings: dict[str, str]) -> None:
     with pytest.raises(SetupError):
         build_providers(provider_settings(**settings))
+
+
+def test_a_provider_that_can_be_pinned_is_not_in_the_default_route() -> None:
+    planner = Planner(DeliverySettings(_env_file=None))
+    for channel, first in ((Channel.EMAIL, "smtp"), (Channel.SMS, "sandbox")):
+        notification = Notification(
+            id=new_id(), tenant="t", channel=channel, recipient="r", body="b", created_at=CREATED_AT
+        )
+        assert planner(notification).route == [first]
+        assert len(PROVIDERS[channel]) > 1

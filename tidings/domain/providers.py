@@ -1,10 +1,10 @@
-"""Which providers serve which channel, and in what order unless a setting says otherwise."""
+"""Which providers serve which channel: the first unless a notification pins another."""
 
 from tidings.domain.vocabulary import Channel
 
 PROVIDERS: dict[Channel, tuple[str, ...]] = {
-    Channel.EMAIL: ("smtp",),
-    Channel.SMS: ("sandbox",),
+    Channel.EMAIL: ("smtp", "sendgrid"),
+    Channel.SMS: ("sandbox", "twilio"),
     Channel.PUSH: ("sandbox",),
     Channel.WEBHOOK: ("webhook",),
 }

@@ -52,16 +52,16 @@ class Mail:
         return _LEADING_PERIOD.sub(b"..", lines) + b".\r\n"
 
 
-def parse_sender(smtp_from: str) -> Sender:
-    """`Name <address>` or a bare address. Raises SetupError if it is neither."""
-    [(name, address), *more] = getaddresses([smtp_from]) or [("", "")]
+def parse_sender(given: str, setting: str = "TIDINGS_SMTP_FROM") -> Sender:
+    """`Name <address>` or a bare address. Raises SetupError, naming the setting, if it is neither."""
+    [(name, address), *more] = getaddresses([given]) or [("", "")]
     try:
         exact = envelope_address(address)
     except ValueError:
         exact = ""
-    if more or not exact or not exact.isascii() or not smtp_from.isprintable():
+    if more or not exact or not exact.isascii() or not given.isprintable():
         raise SetupError(
-            f"TIDINGS_SMTP_FROM: {smtp_from!r} is not like 'Tidings <notifications@example.com>'. Correct it."
+            f"{setting}: {given!r} is not like 'Tidings <notifications@example.com>'. Correct it."
         )
     return Sender(name, exact)
 

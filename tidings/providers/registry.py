@@ -5,7 +5,9 @@ from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured
 from tidings.providers.protocol import Provider
 from tidings.providers.sandbox import SandboxProvider
+from tidings.providers.sendgrid import SendgridProvider, SendgridSettings
 from tidings.providers.smtp import SmtpProvider
+from tidings.providers.twilio import TwilioProvider, TwilioSettings
 from tidings.providers.webhook import WebhookProvider
 from tidings.settings import ProviderSettings
 
@@ -51,4 +53,8 @@ def _built(name: str, channel: Channel, settings: ProviderSettings) -> Provider:
             return WebhookProvider(settings)
         case SandboxProvider.name:
             return SandboxProvider(settings, channel)
+        case SendgridProvider.name:
+            return SendgridProvider(settings, SendgridSettings.load())
+        case TwilioProvider.name:
+            return TwilioProvider(settings, TwilioSettings.load())
     raise LookupError(f"tidings.domain.providers names {name!r}, and no class serves it")

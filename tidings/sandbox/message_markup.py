@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tidings.domain.sms_segments import sms_segments
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox.inbox import ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
@@ -82,8 +83,11 @@ def _json(message: ReceivedMessage) -> str:
 
 
 def _bubble(message: ReceivedMessage) -> str:
-    # GSM 03.38 and the rest of SMS arithmetic are the providers' matter: only the length is shown.
-    length = f"{len(message.body)} character{'' if len(message.body) == 1 else 's'}"
+    segments = sms_segments(message.body)
+    length = (
+        f"{len(message.body)} character{'' if len(message.body) == 1 else 's'}, "
+        f"{segments.count} segment{'' if segments.count == 1 else 's'} of {segments.encoding.upper()}"
+    )
     return f"""<div class="phone">
 <p class="phone-time">Text message · {time_tag(message.received_at)}</p>
 <div class="bubble">{escaped(message.body)}</div>
