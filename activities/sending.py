@@ -26,6 +26,7 @@ from tidings.domain.record import BegunAttempt
 from tidings.domain.vocabulary import Channel, Outcome
 from tidings.errors import (
     PermanentFailure,
+    ProviderMisconfigured,
     SendFailure,
     StorageUnavailable,
     TransientFailure,
@@ -142,6 +143,9 @@ class SendActivities:
             async with asyncio.timeout(request.timeout):
                 acceptance = await provider.send(message)
         except SendFailure as failure:
+            if isinstance(failure, ProviderMisconfigured):
+                # For the operator: the recipient and the caller can do nothing about it.
+                log.error("provider_misconfigured", provider=request.provider, code=failure.code)
             return _failed(attempt, failure, clock.now())
         except TimeoutError:
             late = UnknownOutcome("timeout", f"The provider had not answered after {request.timeout:g} s.")
@@ -196,6 +200,7 @@ def _failed(attempt: Attempt, failure: SendFailure, at: datetime) -> Attempt:
     return attempt.model_copy(
         update={
             "outcome": outcome,
+            "misconfigured": isinstance(failure, ProviderMisconfigured),
             "error": DeliveryError(code=failure.code, message=failure.message),
             "retry_after": wait.total_seconds() if wait is not None else None,
             "finished_at": at,

@@ -8,10 +8,12 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tidings.domain.providers import PROVIDERS
 from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.route import Route
 from tidings.domain.vocabulary import Channel
 from tidings.errors import SetupError
 
@@ -31,11 +33,18 @@ class Settings(BaseSettings):
         try:
             return cls(**given)
         except ValidationError as error:
-            faults = "; ".join(
-                f"TIDINGS_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-                for fault in error.errors()
-            )
+            faults = "; ".join(f"{_variable(fault['loc'])}{fault['msg']}" for fault in error.errors())
             raise SetupError(f"Bad settings: {faults}. See .env.example.") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The variable at fault; nothing where the fault is in how several fit together."""
+    return f"TIDINGS_{'_'.join(str(part) for part in location).upper()}: " if location else ""
+
+
+def _split(value: Any) -> Any:
+    """A list given as text, separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class LogFormat(StrEnum):
@@ -117,9 +126,7 @@ class ProviderSettings(Settings):
     @field_validator("webhook_allowed_networks", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        return _split(value)
 
 
 class DeliverySettings(Settings):
@@ -129,8 +136,54 @@ class DeliverySettings(Settings):
     retry_sms: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
     retry_push: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
     retry_webhook: RetrySchedule = RetrySchedule()
+    route_email: Route | None = None
+    """Providers in order, as JSON: `["smtp", "sendgrid"]`, or shared, `[{"smtp": 1, "sendgrid": 3}]`."""
+    route_sms: Route | None = None
+    route_push: Route | None = None
+    route_webhook: Route | None = None
+    tenant_routes: dict[str, dict[Channel, Route]] = {}
+    """Routes of single tenants, as JSON: `{"acme": {"email": ["sendgrid"]}}`."""
+    failover_at_once: Annotated[frozenset[Channel], NoDecode] = frozenset({Channel.SMS})
+    """Channels on which the next provider takes over a passing failure at once, separated by commas; on the
+    others it does after the schedule's delay."""
     retry_window: float = Field(default=7 * 86_400, ge=0, le=31 * 86_400)
     attempt_timeout: float = Field(default=30, gt=0, le=600)
+
+    @field_validator("failover_at_once", mode="before")
+    @classmethod
+    def _split_channels(cls, value: Any) -> Any:
+        return _split(value)
+
+    @model_validator(mode="after")
+    def _routes_name_known_providers(self) -> Self:
+        given = {channel: self._own_route(channel) for channel in Channel}
+        routes = [("", channel, route) for channel, route in given.items() if route is not None]
+        for tenant, by_channel in self.tenant_routes.items():
+            routes += [(f" of {tenant}", channel, route) for channel, route in by_channel.items()]
+        for whose, channel, route in routes:
+            unknown = [name for name in route.names if name not in PROVIDERS[channel]]
+            if unknown:
+                known = ", ".join(PROVIDERS[channel])
+                raise ValueError(f"the {channel} route{whose} names {unknown[0]!r}; there is {known}")
+        return self
+
+    def route(self, channel: Channel, tenant: str) -> Route:
+        """The tenant's route, the channel's, or the channel's first provider."""
+        own = self.tenant_routes.get(tenant, {}).get(channel) or self._own_route(channel)
+        return own or Route([PROVIDERS[channel][0]])
+
+    def fails_over_at_once(self, channel: Channel) -> bool:
+        """Whether the next provider takes over a passing failure at once."""
+        return channel in self.failover_at_once
+
+    def _own_route(self, channel: Channel) -> Route | None:
+        routes = {
+            Channel.EMAIL: self.route_email,
+            Channel.SMS: self.route_sms,
+            Channel.PUSH: self.route_push,
+            Channel.WEBHOOK: self.route_webhook,
+        }
+        return routes[channel]
 
     def retry_schedule(self, channel: Channel) -> RetrySchedule:
         """The schedule of a channel's automatic attempts."""

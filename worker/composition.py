@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from random import Random, SystemRandom
 from typing import Self
 
 from temporalio.client import Client
@@ -15,7 +16,6 @@ from activities.under_way import HEARTBEAT_EVERY
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
 from tidings.domain.notification import Notification
-from tidings.domain.providers import PROVIDERS
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
 from tidings.providers.registry import build_providers
@@ -30,16 +30,23 @@ class Planner:
     """How this worker delivers: by its settings."""
 
     settings: DeliverySettings
+    random: Random = field(default_factory=SystemRandom)
 
     def __call__(self, notification: Notification) -> DeliveryPlan:
         """The plan for one notification."""
         return DeliveryPlan(
-            # The channel's first: the others are there to be pinned.
-            route=list(PROVIDERS[notification.channel][:1]),
+            route=self._route(notification),
+            fails_over_at_once=self.settings.fails_over_at_once(notification.channel),
             retry=self.settings.retry_schedule(notification.channel),
             attempt_timeout=self.settings.attempt_timeout,
             retry_window=self.settings.retry_window,
         )
+
+    def _route(self, notification: Notification) -> list[str]:
+        if notification.provider is not None:
+            return [notification.provider]
+        route = self.settings.route(notification.channel, notification.tenant)
+        return route.ordered(self.random)
 
 
 @dataclass(frozen=True, slots=True)

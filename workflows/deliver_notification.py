@@ -21,6 +21,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.sending import BEGIN_LIMIT, SendActivities
     from tidings.domain.decision import Terms, state_after
+    from tidings.domain.route import provider_after
     from tidings.domain.vocabulary import Status
     from tidings.messages.delivery import (
         Carried,
@@ -223,11 +224,13 @@ class DeliverNotification:
         return SendRequest(
             notification_id=self._notification.id,
             number=number,
-            provider=self._notification.provider or plan.route[0],
+            provider=provider_after(plan.route, self._journal.last_attempt),
             state=self._journal.state,
             terms=Terms(
                 retry=plan.retry,
                 guarantee=self._notification.guarantee,
+                route=plan.route,
+                fails_over_at_once=plan.fails_over_at_once,
                 automatic=automatic,
                 spread=workflow.random().random(),
             ),

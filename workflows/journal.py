@@ -101,6 +101,11 @@ class Journal:
         if attempt.outcome is Outcome.UNKNOWN:
             self.doubt = attempt.error
 
+    @property
+    def last_attempt(self) -> Attempt | None:
+        """The attempt before the next."""
+        return self.attempts[-1] if self.attempts else None
+
     def note(self, signal: str) -> None:
         """Keep a line about a signal in mind, and show it."""
         self.signals = [*self.signals, signal][-SHOWN_SIGNALS:]

@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 from activities.memory_log import InMemoryDeliveryLog
 from activities.ports import DeliveryLog
 from activities.recording import RecordingActivities
-from activities.sending import SendActivities
+from activities.sending import ProviderSource, SendActivities
 from tests.support import eventually
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
@@ -75,6 +75,7 @@ class Delivery:
         self.provider = provider
         self.log = log
         self.store = store or log
+        self.providers: ProviderSource = provider
 
     async def start(self, **fields: Any) -> tuple[Notification, Handle]:
         """Start the workflow of an email notification with these fields."""
@@ -108,7 +109,7 @@ class Delivery:
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
         """Run the worker that sends, for the block."""
-        activities = SendActivities(self.store, self.provider)
+        activities = SendActivities(self.store, self.providers)
         async with Worker(
             self.client, task_queue=names.send_queue(Channel.EMAIL), activities=[activities.send]
         ):
@@ -130,17 +131,21 @@ async def delivery_worker(
     store: DeliveryLog | None = None,
     sends: bool = True,
     attempt_timeout: float = 30,
+    providers: ProviderSource | None = None,
+    **plan_fields: Any,
 ) -> AsyncIterator[Delivery]:
     """Run workers for the block, with a provider that follows the script.
 
     `log`: one from an earlier block; `store`: what to write to instead of it. Without `sends` nobody sends.
+    `plan_fields`: more of the plan, such as `route`.
     """
     delivery = Delivery(client, ScriptedProvider(script), log or InMemoryDeliveryLog(), store)
+    delivery.providers = providers or delivery.provider
     plan = DeliveryPlan(
-        route=["smtp"],
         retry=retry or RetrySchedule(attempts=4, first=10, factor=2, cap=60, jitter=0),
         attempt_timeout=attempt_timeout,
         retry_window=retry_window,
+        **{"route": ["smtp"]} | plan_fields,
     )
     recording = RecordingActivities(delivery.store, lambda notification: plan)
     records = Worker(

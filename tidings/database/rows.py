@@ -32,6 +32,7 @@ ATTEMPT_COLUMNS = (
     "error_code",
     "error_message",
     "provider_reference",
+    "misconfigured",
     "retry_after",
     "started_at",
     "finished_at",

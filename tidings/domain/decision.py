@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tidings.domain.notification import Attempt, DeliveryState
 from tidings.domain.retry_schedule import RetrySchedule
+from tidings.domain.route import is_last
 from tidings.domain.vocabulary import Guarantee, Outcome, Status
 
 
@@ -16,6 +17,10 @@ class Terms(BaseModel):
 
     retry: RetrySchedule
     guarantee: Guarantee
+    route: list[str] = []
+    """The providers in order; the next one takes over where one cannot."""
+    fails_over_at_once: bool = False
+    """Whether the next provider takes over a passing failure at once, or after the schedule's delay."""
     automatic: bool
     """Whether the attempt counts against the budget: one made by hand does not."""
     spread: float
@@ -28,11 +33,11 @@ def state_after(state: DeliveryState, attempt: Attempt, terms: Terms) -> Deliver
     match attempt.outcome:
         case Outcome.ACCEPTED:
             return state.accepted(attempt)
-        case Outcome.PERMANENT:
+        case Outcome.PERMANENT if not attempt.misconfigured or is_last(terms.route, attempt.provider):
             return state.moved(Status.FAILED, at, error=attempt.error)
         case Outcome.UNKNOWN if terms.guarantee is Guarantee.AT_MOST_ONCE:
             return state.moved(Status.UNKNOWN, at, error=attempt.error)
-    delay = terms.retry.delay_after(state.automatic_attempts, terms.spread, attempt.retry_after)
+    delay = _delay(state, attempt, terms)
     if delay is None:
         return state.moved(Status.FAILED, at, error=attempt.error)
     due = at + timedelta(seconds=delay)
@@ -40,3 +45,13 @@ def state_after(state: DeliveryState, attempt: Attempt, terms: Terms) -> Deliver
     return state.moved(
         Status.RETRYING, at, error=attempt.error, next_attempt_at=None if expires_first else due
     )
+
+
+def _delay(state: DeliveryState, attempt: Attempt, terms: Terms) -> float | None:
+    """Seconds until the next attempt; None if there is none."""
+    passes = attempt.misconfigured or (terms.fails_over_at_once and attempt.outcome is Outcome.TRANSIENT)
+    if passes and not is_last(terms.route, attempt.provider):
+        # Another provider: neither our schedule nor this one's Retry-After is a reason to wait.
+        return 0 if state.automatic_attempts < terms.retry.attempts else None
+    rounds = -(-state.automatic_attempts // max(len(terms.route), 1)) if terms.fails_over_at_once else None
+    return terms.retry.delay_after(state.automatic_attempts, terms.spread, attempt.retry_after, rounds=rounds)

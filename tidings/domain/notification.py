@@ -57,6 +57,8 @@ class Attempt(BaseModel):
     outcome: Outcome | None = None
     error: DeliveryError | None = None
     provider_reference: str | None = None
+    misconfigured: bool = False
+    """Our own set-up of the provider was refused, not the message: another provider may take it."""
     retry_after: float | None = None
     """Seconds the provider asked us to wait after `finished_at`."""
     started_at: AwareDatetime

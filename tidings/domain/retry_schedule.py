@@ -26,17 +26,23 @@ class RetrySchedule(BaseModel):
         return self
 
     def delay_after(
-        self, attempts_made: int, spread: float, retry_after: float | None = None
+        self,
+        attempts_made: int,
+        spread: float,
+        retry_after: float | None = None,
+        *,
+        rounds: int | None = None,
     ) -> float | None:
         """Seconds to wait after that many attempts, or None when the budget is used up.
 
         `spread` is a random number in [0, 1) that places the delay within its jitter.
-        The delay never undercuts `retry_after`, the seconds a provider asked for.
+        The delay never undercuts `retry_after`, the seconds a provider asked for. It grows with `rounds`,
+        where several providers were tried in a row, else with each attempt.
         """
         if attempts_made >= self.attempts:
             return None
         # The exponent is bounded first: a float overflows at about 1e308.
-        exponent = min(max(attempts_made - 1, 0), 64)
+        exponent = min(max((rounds or attempts_made) - 1, 0), 64)
         delay = min(self.first * self.factor**exponent, self.cap)
         delay *= 1 + self.jitter * (2 * spread - 1)
         return max(delay, retry_after or 0.0)

@@ -23,6 +23,9 @@ class DeliveryPlan(Message):
     """How the worker that persisted the notification means to deliver it. Times in seconds."""
 
     route: list[str]
+    """Providers in order."""
+    fails_over_at_once: bool = False
+    """Whether the next provider takes over a passing failure at once."""
     retry: RetrySchedule
     attempt_timeout: float
     """The longest one call of a provider may take."""
