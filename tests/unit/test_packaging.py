@@ -1,8 +1,10 @@
 """What is shipped beside the code: locks, the image, the Compose file, the example settings."""
 
+import importlib
 import inspect
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from tidings import settings
+from tidings import providers, settings
 from tidings.local.temporal_server import DYNAMIC_CONFIG
 
 ROOT = Path(__file__).parents[2]
@@ -101,12 +103,26 @@ def test_locks_pin_by_hash_and_name_no_index(lock: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index|--find-links|file:", text)
 
 
+def provider_settings() -> list[Any]:
+    """The settings that the providers' own modules define."""
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(providers.__path__, "tidings.providers.")
+    ]
+    return [
+        kind
+        for module in modules
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, BaseSettings) and kind.__module__ == module.__name__
+    ]
+
+
 def test_the_example_settings_name_every_setting_and_no_other() -> None:
     classes = [
         kind
         for _, kind in inspect.getmembers(settings, inspect.isclass)
         if issubclass(kind, BaseSettings) and kind.__module__ == settings.__name__
-    ]
+    ] + provider_settings()
     expected = {f"TIDINGS_{field.upper()}" for kind in classes for field in kind.model_fields}
     named = set(re.findall(r"^# (TIDINGS_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert named == expected
@@ -123,5 +139,6 @@ def test_the_example_settings_are_the_defaults(tmp_path: Path, monkeypatch: pyte
         settings.DeliverySettings,
         settings.ProviderSettings,
         settings.WorkerSettings,
+        *provider_settings(),
     ):
         assert kind(_env_file=file) == kind(_env_file=None)

@@ -28,7 +28,7 @@ _KEEPALIVE_SECONDS = 4
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """Status, headers (looked up without regard to case) and the first kilobyte of the body."""
+    """Status, headers (looked up without regard to case) and the beginning of the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -80,9 +80,14 @@ def open_connector(
 
 
 async def post(
-    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str]
+    session: aiohttp.ClientSession,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    answer_bytes: int = _EXCERPT_BYTES,
 ) -> HttpAnswer:
-    """POST once, following no redirect.
+    """POST once, following no redirect. At most `answer_bytes` of the answer's body are read.
 
     Raises TransientFailure if no connection came about, PermanentFailure if the URL cannot be called at
     all, UnknownOutcome if the request may have gone out and no answer came.
@@ -92,7 +97,7 @@ async def post(
         async with session.post(
             url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=progress
         ) as response:
-            return HttpAnswer(response.status, response.headers, await _excerpt(response))
+            return HttpAnswer(response.status, response.headers, await _excerpt(response, answer_bytes))
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise PermanentFailure("target_invalid", shown(f"the URL cannot be called: {error}")) from error
     except aiohttp.ClientSSLError as error:
@@ -109,13 +114,13 @@ async def _connected(_session: aiohttp.ClientSession, context: SimpleNamespace, 
     progress.connected = True
 
 
-async def _excerpt(response: aiohttp.ClientResponse) -> str:
+async def _excerpt(response: aiohttp.ClientResponse, limit: int) -> str:
     """The start of the body, or nothing if it does not come in time: it is only shown."""
     received = bytearray()
     try:
         async with asyncio.timeout(_EXCERPT_SECONDS):
-            while len(received) < _EXCERPT_BYTES and not response.content.at_eof():
-                received += await response.content.read(_EXCERPT_BYTES - len(received))
+            while len(received) < limit and not response.content.at_eof():
+                received += await response.content.read(limit - len(received))
     except (aiohttp.ClientError, TimeoutError):
         pass
     return received.decode("utf-8", "replace")

@@ -10,10 +10,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox.behaviour import Behaviour, FailureCount, plan_for
+from tidings.sandbox.behaviour import Behaviour, FailureCount
+from tidings.sandbox.fcm import FcmSandbox
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
+from tidings.sandbox.reception import Reception
 
 _MAX_BODY_BYTES = 4_000_000
 
@@ -39,6 +41,11 @@ class HttpSandbox:
     stamp: str = field(default_factory=lambda: uuid4().hex)
     """Tells this process's revisions from those of an earlier one."""
 
+    @property
+    def reception(self) -> Reception:
+        """What the providers' own protocols hand their messages to."""
+        return Reception(self.inbox, self.failures, self.slow_seconds, self.closing)
+
     def application(self) -> web.Application:
         """The routes."""
         application = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[_hardened])
@@ -54,6 +61,7 @@ class HttpSandbox:
                 web.get("/health/live", self.live),
             ]
         )
+        application.add_routes(FcmSandbox(self.reception).routes())
         return application
 
     async def live(self, _request: web.Request) -> web.Response:
@@ -136,22 +144,17 @@ class HttpSandbox:
         return await self._received(message)
 
     async def _received(self, message: ReceivedMessage) -> web.Response:
-        plan = plan_for(message.channel, message.recipient)
-        if self.failures.fails(plan, f"{message.recipient} {message.notification_id}"):
-            refusal = _refusal(503, "temporary failure, as this recipient asks for")
-            refusal.headers["Retry-After"] = "1"
-            return refusal
-        match plan.behaviour:
+        match await self.reception.refusal(message):
+            case Behaviour.TEMPORARY_FAILURE:
+                refusal = _refusal(503, "temporary failure, as this recipient asks for")
+                refusal.headers["Retry-After"] = "1"
+                return refusal
             case Behaviour.PERMANENT_FAILURE:
                 return _refusal(422, "permanent failure, as this recipient asks for")
             case Behaviour.HANG:
-                await self.closing.wait()
                 raise web.HTTPServiceUnavailable
-            case Behaviour.SLOW:
-                await asyncio.sleep(self.slow_seconds)
             case _:
                 pass
-        self.inbox.add(message)
         return web.json_response({"reference": f"sandbox-{uuid4().hex}"}, status=202)
 
 
