@@ -11,6 +11,7 @@ too, unless the caller gives one: on the device the second replaces the first.
 import json
 import ssl
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -98,20 +99,25 @@ class ApnsSettings(Settings):
 class ApnsProvider:
     """Sends to one app of one team. Raises SetupError on settings that cannot work together.
 
-    `tls` stands in for the system's certificates.
+    `tls` stands in for the system's certificates; `clock`, in seconds since the epoch, is what tokens go by.
     """
 
     name = "apns"
 
     def __init__(
-        self, settings: ProviderSettings, own: ApnsSettings, *, tls: ssl.SSLContext | None = None
+        self,
+        settings: ProviderSettings,
+        own: ApnsSettings,
+        *,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._url = own.apns_url.rstrip("/")
         self._topic = own.apns_topic or ""
         self._tls = tls
         self._client: httpx2.AsyncClient | None = None
-        self._tokens = _tokens(own)
+        self._tokens = _tokens(own, clock)
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Hand the message over. The reference is the `apns-id`, which is our key."""
@@ -191,7 +197,7 @@ def _reason(text: str) -> str:
     return reason if isinstance(reason, str) else ""
 
 
-def _tokens(own: ApnsSettings) -> TokenCache | None:
+def _tokens(own: ApnsSettings, clock: Callable[[], float]) -> TokenCache | None:
     """The tokens of the key in the settings; None if there is no key."""
     if own.apns_key is None:
         return None
@@ -203,6 +209,6 @@ def _tokens(own: ApnsSettings) -> TokenCache | None:
     signer = JwtSigner(key, "ES256", own.apns_key_id, "TIDINGS_APNS_KEY")
 
     async def issue() -> Token:
-        return Token(signer.sign({"iss": own.apns_team_id, "iat": int(time.time())}), _TOKEN_SECONDS)
+        return Token(signer.sign({"iss": own.apns_team_id, "iat": int(clock())}), _TOKEN_SECONDS)
 
-    return TokenCache(issue, youngest=_YOUNGEST_SECONDS)
+    return TokenCache(issue, youngest=_YOUNGEST_SECONDS, clock=clock)

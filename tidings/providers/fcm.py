@@ -9,6 +9,8 @@ FCM has no way to tell that a message came before: what is sent twice arrives tw
 """
 
 import json
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -82,19 +84,24 @@ class FcmSettings(Settings):
 
 
 class FcmProvider:
-    """Speaks to one Firebase project. Raises SetupError on a service account's key that cannot work."""
+    """Speaks to one Firebase project. Raises SetupError on a service account's key that cannot work.
+
+    `clock`, in seconds since the epoch, is what tokens go by.
+    """
 
     name = "fcm"
 
-    def __init__(self, settings: ProviderSettings, own: FcmSettings) -> None:
+    def __init__(
+        self, settings: ProviderSettings, own: FcmSettings, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._tokens: TokenCache | None = None
         self._url = ""
         if own.fcm_service_account is not None:
             account = ServiceAccount.parse(key_text(own.fcm_service_account, "{", _SETTING), _SETTING)
-            source = ServiceAccountTokens(account, own.fcm_token_url, self._opened, _SETTING)
-            self._tokens = TokenCache(source.fetch, youngest=_YOUNGEST_SECONDS)
+            source = ServiceAccountTokens(account, own.fcm_token_url, self._opened, clock, _SETTING)
+            self._tokens = TokenCache(source.fetch, youngest=_YOUNGEST_SECONDS, clock=clock)
             project = quote(own.fcm_project or account.project_id, safe="")
             self._url = f"{own.fcm_url.rstrip('/')}/v1/projects/{project}/messages:send"
 

@@ -4,7 +4,6 @@ As described at https://developers.google.com/identity/protocols/oauth2/service-
 """
 
 import json
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
@@ -80,16 +79,18 @@ class ServiceAccountTokens:
         account: ServiceAccount,
         token_url: str | None,
         session: Callable[[], aiohttp.ClientSession],
+        clock: Callable[[], float],
         setting: str,
     ) -> None:
         self._account = account
         self._url = token_url or account.token_uri
         self._session = session
+        self._clock = clock
         self._signer = JwtSigner(account.private_key, "RS256", account.private_key_id, setting)
 
     async def fetch(self) -> Token:
         """A new token. Raises TransientFailure or ProviderMisconfigured: no message has gone out yet."""
-        issued_at = int(time.time())
+        issued_at = int(self._clock())
         assertion = self._signer.sign(
             {
                 "iss": self._account.client_email,
