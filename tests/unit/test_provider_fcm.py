@@ -153,7 +153,7 @@ def test_without_a_collapse_key_a_message_replaces_only_itself() -> None:
     written = content(message)
     assert written["notification"] == {"body": "It works."}
     assert written["android"]["notification"] == {"tag": message.key}
-    assert "collapse_key" not in written["android"]
+    assert "collapseKey" not in written["android"]
     assert written["apns"]["headers"]["apns-collapse-id"] == message.key
 
 
@@ -171,7 +171,7 @@ def test_without_a_collapse_key_a_message_replaces_only_itself() -> None:
 def test_a_collapse_key_goes_to_every_platform_in_a_form_it_takes(given: object, key: str | None) -> None:
     message = outgoing(Channel.PUSH, "token", metadata={"collapse_key": given, "a": "b"})
     written = content(message)
-    found = written["android"]["collapse_key"]
+    found = written["android"]["collapseKey"]
     assert (
         found == written["android"]["notification"]["tag"] == written["apns"]["headers"]["apns-collapse-id"]
     )
@@ -185,7 +185,7 @@ def test_a_collapse_key_goes_to_every_platform_in_a_form_it_takes(given: object,
 @pytest.mark.parametrize("given", ["", None, True, ["a"], {"a": "b"}])
 def test_what_is_no_collapse_key_is_none(given: object) -> None:
     message = outgoing(Channel.PUSH, "token", metadata={"collapse_key": given})
-    assert "collapse_key" not in content(message)["android"]
+    assert "collapseKey" not in content(message)["android"]
 
 
 @pytest.mark.parametrize("priority", Priority)

@@ -150,7 +150,7 @@ def content(message: OutgoingMessage) -> dict[str, Any]:
     }
     if (key := push.collapse_key(message)) is not None:
         # Never our own id: FCM keeps four keys for a device that is away, and drops what has others.
-        android["collapse_key"] = key
+        android["collapseKey"] = key
     if message.expires_at is not None and (left := push.time_to_live(message)) is not None:
         seconds = int(min(left, _LONGEST_TTL).total_seconds())
         android["ttl"] = f"{seconds}s"

@@ -48,6 +48,7 @@ class _Message(_Strict):
     apns: dict[str, Any] = {}
     webpush: dict[str, Any] = {}
     fcm_options: dict[str, Any] = {}
+    fcmOptions: dict[str, Any] = {}
 
 
 class _Request(_Strict):
