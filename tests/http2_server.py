@@ -19,6 +19,7 @@ class ScriptedHttp2:
     closes: bool = False
     """Whether to hang up after an act."""
     connections: int = 0
+    closed: int = 0
     streams: list[int] = field(default_factory=list)
 
     @property
@@ -32,6 +33,7 @@ class ScriptedHttp2:
         from h2.events import StreamEnded
 
         self.connections += 1
+        before = len(self.streams)
         connection = H2Connection(H2Configuration(client_side=False))
         connection.initiate_connection()
         writer.write(connection.data_to_send())
@@ -43,8 +45,10 @@ class ScriptedHttp2:
                     act(connection, event.stream_id)
             writer.write(connection.data_to_send())
             await writer.drain()
-            if self.closes and self.streams:
-                return
+            if self.closes and len(self.streams) > before:
+                break
+        writer.transport.close()
+        self.closed += 1
 
 
 def answer(status: int, body: bytes = b"", ends: bool = True) -> Act:

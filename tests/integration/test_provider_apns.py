@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.provider_support import (
     serving,
 )
 from tests.push_keys import KEY_ID, TEAM, TOPIC, apns_settings, elliptic_key
-from tests.support import free_port
+from tests.support import eventually, free_port
 from tidings.domain.vocabulary import Channel
 from tidings.errors import (
     PermanentFailure,
@@ -168,6 +169,37 @@ async def test_after_a_goodbye_the_next_message_takes_a_new_connection() -> None
         assert isinstance(await refused(apns), TransientFailure)
         await apns.send(outgoing(Channel.PUSH, "abcdef0123456789"))
     assert server.connections == 2
+
+
+async def test_a_message_that_is_given_up_on_harms_no_other_on_its_connection() -> None:
+    server = ScriptedHttp2([silence, answer(200)])
+    async with serving(server.handler) as port, provider(f"http://127.0.0.1:{port}") as apns:
+        given_up = asyncio.create_task(apns.send(outgoing(Channel.PUSH, "abcdef0123456789")))
+        await eventually(lambda: server.streams)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        await asyncio.gather(*(apns.send(outgoing(Channel.PUSH, f"token-{i:04}")) for i in range(20)))
+    assert given_up.cancelled()
+    assert (server.connections, len(server.streams)) == (1, 21)
+
+
+def answer_and_go(connection: Any, stream: int) -> None:
+    answer(200)(connection, stream)
+    go_away(stream)(connection, stream)
+
+
+@pytest.mark.parametrize("act", [answer(200), answer_and_go])
+async def test_a_connection_that_was_closed_while_idle_is_not_used_again(act: Act) -> None:
+    server = ScriptedHttp2([act], closes=True)
+
+    def closed(times: int) -> bool:
+        return server.closed == times
+
+    async with serving(server.handler) as port, provider(f"http://127.0.0.1:{port}") as apns:
+        for sent in (1, 2, 3):
+            await apns.send(outgoing(Channel.PUSH, "abcdef0123456789"))
+            await eventually(partial(closed, sent))
+    assert server.connections == 3
 
 
 async def test_nobody_listens() -> None:

@@ -12,14 +12,14 @@ import json
 import ssl
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, SetupError, TransientFailure
 from tidings.providers import push
-from tidings.providers.http2_call import open_client, post, require_http2
+from tidings.providers.http2_call import Http2Client, require_http2
 from tidings.providers.http_call import HttpAnswer
 from tidings.providers.http_outcome import failure_for, retry_after
 from tidings.providers.jwt_signer import JwtSigner, key_text
@@ -27,9 +27,6 @@ from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.token_cache import Token, TokenCache
 from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings, Settings
-
-if TYPE_CHECKING:
-    import httpx2
 
 ERRORS: dict[str, type[SendFailure]] = {
     # 400
@@ -112,11 +109,9 @@ class ApnsProvider:
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
         self._url = own.apns_url.rstrip("/")
         self._topic = own.apns_topic or ""
-        self._tls = tls
-        self._client: httpx2.AsyncClient | None = None
+        self._client = Http2Client(settings, tls)
         self._tokens = _tokens(own, clock)
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
@@ -124,14 +119,10 @@ class ApnsProvider:
         if self._tokens is None:
             raise ProviderMisconfigured("apns_not_configured", "TIDINGS_APNS_KEY is not set")
         token = await self._tokens.get()
-        if self._client is None:
-            self._client = open_client(self._settings, self._tls)
-        answer = await post(
-            self._client,
+        answer = await self._client.post(
             f"{self._url}/3/device/{quote(message.recipient, safe='')}",
             push.compact_json(content(message)),
             {"authorization": f"bearer {token}", **headers(message, self._topic)},
-            within=self._settings.provider_connect_timeout + self._settings.provider_response_timeout,
         )
         failure = failure_in(answer)
         if failure is None:
@@ -144,9 +135,7 @@ class ApnsProvider:
         """Close pooled connections."""
         if self._tokens is not None:
             await self._tokens.aclose()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._client.aclose()
 
 
 def headers(message: OutgoingMessage, topic: str) -> dict[str, str]:

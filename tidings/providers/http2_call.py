@@ -41,11 +41,83 @@ def require_http2(setting: str) -> None:
         raise SetupError(f"{setting}: needs {error.name}: pip install 'tidings[push]'.") from error
 
 
-def open_client(settings: ProviderSettings, tls: ssl.SSLContext | None = None) -> "httpx2.AsyncClient":
-    """A client that speaks HTTP/2 alone, on `http://` URLs without negotiation, and no proxy variables.
+@dataclass(slots=True)
+class _Progress:
+    """The stream on which the request goes out, once it does."""
+
+    stream: int | None = None
+
+    async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
+        """Told by httpx2 of each step."""
+        if event == "http2.send_request_headers.started":
+            self.stream = details["stream_id"]
+        elif event == "connection.connect_tcp.started":
+            # A second try of the pool's: the first connection had not taken the request.
+            self.stream = None
+
+
+class Http2Client:
+    """A pool that speaks HTTP/2 alone, on `http://` URLs without negotiation, and no proxy variables.
 
     `tls` stands in for the system's certificates.
     """
+
+    def __init__(self, settings: ProviderSettings, tls: ssl.SSLContext | None = None) -> None:
+        self._settings = settings
+        self._tls = tls
+        self._client: httpx2.AsyncClient | None = None
+        self._under_way = 0
+        self._line: Any = None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """POST once, following no redirect.
+
+        Raises TransientFailure if the request was certainly not processed, PermanentFailure if the URL cannot
+        be called at all, ProviderMisconfigured on a certificate that cannot be trusted, UnknownOutcome if the
+        request may have gone out and no answer came.
+        """
+        import httpx2
+
+        client = await self._living()
+        progress = _Progress()
+        within = self._settings.provider_connect_timeout + self._settings.provider_response_timeout
+        self._under_way += 1
+        try:
+            async with (
+                asyncio.timeout(within),
+                client.stream(
+                    "POST", url, content=body, headers=dict(headers), extensions={"trace": progress}
+                ) as response,
+            ):
+                self._line = response.extensions.get("network_stream")
+                return HttpAnswer(response.status_code, response.headers, await _beginning(response))
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise PermanentFailure("target_invalid", shown(f"the URL cannot be called: {error}")) from error
+        except (httpx2.HTTPError, TimeoutError, OSError) as error:
+            raise _failure(error, progress.stream) from error
+        finally:
+            self._under_way -= 1
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        client, self._client, self._line = self._client, None, None
+        if client is not None:
+            await client.aclose()
+
+    async def _living(self) -> "httpx2.AsyncClient":
+        """The client, without a connection that ended while nobody used it.
+
+        httpx2 looks for that over HTTP/1.1 only; a request on a dead connection has no known outcome.
+        """
+        if self._under_way == 0 and self._line is not None and self._line.get_extra_info("is_readable"):
+            # What comes unasked is a goodbye, but for the odd ping.
+            await self.aclose()
+        if self._client is None:
+            self._client = _opened(self._settings, self._tls)
+        return self._client
+
+
+def _opened(settings: ProviderSettings, tls: ssl.SSLContext | None) -> "httpx2.AsyncClient":
     import httpx2
 
     return httpx2.AsyncClient(
@@ -66,54 +138,10 @@ def open_client(settings: ProviderSettings, tls: ssl.SSLContext | None = None) -
     )
 
 
-@dataclass(slots=True)
-class _Progress:
-    """The stream on which the request goes out, once it does."""
-
-    stream: int | None = None
-
-    async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
-        """Told by httpx2 of each step."""
-        if event == "http2.send_request_headers.started":
-            self.stream = details["stream_id"]
-        elif event == "connection.connect_tcp.started":
-            # A second try of the pool's: the first connection had not taken the request.
-            self.stream = None
-
-
-async def post(
-    client: "httpx2.AsyncClient",
-    url: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    within: float,
-) -> HttpAnswer:
-    """POST once. `within`, in seconds, is for all of it.
-
-    Raises TransientFailure if the request was certainly not processed, PermanentFailure if the URL cannot be
-    called at all, ProviderMisconfigured on a certificate that cannot be trusted, UnknownOutcome if the
-    request may have gone out and no answer came.
-    """
+def _failure(error: Exception, stream: int | None) -> SendFailure:
     import httpx2
 
-    progress = _Progress()
-    try:
-        async with (
-            asyncio.timeout(within),
-            client.stream(
-                "POST", url, content=body, headers=dict(headers), extensions={"trace": progress}
-            ) as response,
-        ):
-            return HttpAnswer(response.status_code, response.headers, await _beginning(response))
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-        raise PermanentFailure("target_invalid", shown(f"the URL cannot be called: {error}")) from error
-    except (httpx2.HTTPError, TimeoutError, OSError) as error:
-        raise _failure(error, progress.stream) from error
-
-
-def _failure(error: Exception, stream: int | None) -> SendFailure:
-    late = isinstance(error, TimeoutError) or type(error).__name__.endswith("Timeout")
+    late = isinstance(error, TimeoutError | httpx2.TimeoutException)
     what = "timed out" if late else shown(str(error) or type(error).__name__)
     if stream is None:
         certificate = _cause(error, ssl.SSLCertVerificationError)
