@@ -137,6 +137,8 @@ class SendActivities:
             tags=list(notification.tags),
             created_at=notification.created_at,
             number=request.number,
+            priority=notification.priority,
+            expires_at=notification.expires_at,
         )
         try:
             provider = self._providers.get(request.provider, notification.channel)

@@ -5,7 +5,7 @@ from tidings.domain.vocabulary import Channel
 PROVIDERS: dict[Channel, tuple[str, ...]] = {
     Channel.EMAIL: ("smtp", "sendgrid"),
     Channel.SMS: ("sandbox", "twilio"),
-    Channel.PUSH: ("sandbox",),
+    Channel.PUSH: ("sandbox", "fcm", "apns"),
     Channel.WEBHOOK: ("webhook",),
 }
 

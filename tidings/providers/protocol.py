@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from tidings.domain.vocabulary import Channel
+from tidings.domain.vocabulary import Channel, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,9 @@ class OutgoingMessage:
     metadata: dict[str, Any] | None = None
     tags: list[str] = field(default_factory=list)
     number: int = 1
+    priority: Priority = Priority.NORMAL
+    expires_at: datetime | None = None
+    """After this nobody wants to see it any more."""
 
     @property
     def key(self) -> str:

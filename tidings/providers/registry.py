@@ -3,6 +3,8 @@
 from tidings.domain.providers import PROVIDERS
 from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured
+from tidings.providers.apns import ApnsProvider, ApnsSettings
+from tidings.providers.fcm import FcmProvider, FcmSettings
 from tidings.providers.protocol import Provider
 from tidings.providers.sandbox import SandboxProvider
 from tidings.providers.sendgrid import SendgridProvider, SendgridSettings
@@ -51,6 +53,10 @@ def _built(name: str, channel: Channel, settings: ProviderSettings) -> Provider:
             return SmtpProvider(settings)
         case WebhookProvider.name:
             return WebhookProvider(settings)
+        case FcmProvider.name:
+            return FcmProvider(settings, FcmSettings.load())
+        case ApnsProvider.name:
+            return ApnsProvider(settings, ApnsSettings.load())
         case SandboxProvider.name:
             return SandboxProvider(settings, channel)
         case SendgridProvider.name:

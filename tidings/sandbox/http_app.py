@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox import sendgrid, twilio
 from tidings.sandbox.behaviour import Behaviour, FailureCount
+from tidings.sandbox.fcm import FcmSandbox
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
@@ -62,6 +63,7 @@ class HttpSandbox:
             ]
         )
         application.add_routes([*twilio.routes(self.reception), *sendgrid.routes(self.reception)])
+        application.add_routes(FcmSandbox(self.reception).routes())
         return application
 
     async def live(self, _request: web.Request) -> web.Response:

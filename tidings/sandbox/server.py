@@ -1,5 +1,6 @@
 """The sandbox as one thing that starts and stops: an SMTP server and an HTTP server over one inbox."""
 
+import asyncio
 import errno
 from collections.abc import Awaitable
 from types import TracebackType
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from tidings.errors import SetupError
 from tidings.sandbox.behaviour import FailureCount
+from tidings.sandbox.first_bytes import FirstBytes
 from tidings.sandbox.http_app import HttpSandbox
 from tidings.sandbox.inbox import Inbox
 from tidings.sandbox.smtp_server import MailHandler, SmtpServer
@@ -29,6 +31,8 @@ class Sandbox:
         self._runner = web.AppRunner(
             self._http.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
         )
+        self._http_server: asyncio.Server | None = None
+        self._connections: set[asyncio.Transport] = set()
 
     @property
     def url(self) -> str:
@@ -39,12 +43,11 @@ class Sandbox:
         """Listen on both ports. Raises SetupError, naming the setting, if one cannot be had."""
         settings = self._settings
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.sandbox_host, settings.sandbox_port)
         try:
             # HTTP last: whoever sees /health/live answer may send mail.
             smtp = self._smtp.start(settings.sandbox_host, settings.sandbox_smtp_port)
             await _listening(smtp, settings.sandbox_smtp_port, "TIDINGS_SANDBOX_SMTP_PORT")
-            await _listening(site.start(), settings.sandbox_port, "TIDINGS_SANDBOX_PORT")
+            await _listening(self._start_http(), settings.sandbox_port, "TIDINGS_SANDBOX_PORT")
         except SetupError:
             await self.stop()
             raise
@@ -53,7 +56,28 @@ class Sandbox:
         """Hang up on everybody, at once."""
         self._http.closing.set()
         await self._smtp.stop()
+        if self._http_server is not None:
+            self._http_server.close()
         await self._runner.cleanup()
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def _start_http(self) -> None:
+        http1 = self._runner.server
+        if http1 is None:
+            raise RuntimeError("the runner is not set up")
+        self._http_server = await asyncio.get_running_loop().create_server(
+            lambda: FirstBytes(http1, self._http2, self._connections),
+            self._settings.sandbox_host,
+            self._settings.sandbox_port,
+        )
+
+    def _http2(self) -> asyncio.Protocol:
+        # Only APNs speaks HTTP/2: whoever has no use for it needs no library for it.
+        from tidings.sandbox.apns import ApnsSandbox
+        from tidings.sandbox.http2 import Http2Protocol
+
+        return Http2Protocol(ApnsSandbox(self._http.reception))
 
     async def __aenter__(self) -> Self:
         await self.start()
