@@ -15,7 +15,7 @@ CODE := activities api migrations tests tidings worker workflows
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-unit histories lint types contracts check format lock hooks clean
+.PHONY: help run test test-unit test-peers histories lint types contracts check format lock hooks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(DEV) ## run all tests, on real servers; ARGS="-k cancel" passes options 
 
 test-unit: $(DEV) ## run the tests that need no server
 	$(BIN)/pytest tests/unit $(ARGS)
+
+test-peers: $(DEV) ## run the tests against software of others, which they fetch; -rs says what was skipped and why
+	$(BIN)/pytest -m peer -rs $(ARGS)
 
 histories: $(DEV) ## record anew what the replay tests replay; ARGS="sent_at_once" names some, "--keep NAME" keeps the old
 	$(BIN)/python -m tests.replay.record $(ARGS)

@@ -10,7 +10,7 @@ import ssl
 from tidings.errors import TransientFailure
 from tidings.providers.mail import Mail, compose, parse_sender
 from tidings.providers.protocol import Acceptance, OutgoingMessage
-from tidings.providers.smtp_connection import SmtpConnection
+from tidings.providers.smtp_connection import SILENT, SmtpConnection
 from tidings.providers.smtp_outcome import queue_id
 from tidings.providers.smtp_pool import SmtpPool
 from tidings.settings import ProviderSettings, SmtpTls
@@ -58,15 +58,16 @@ class SmtpProvider:
                         # A line that died without a word is noticed while there is time for another.
                         patience = self._settings.provider_connect_timeout / 2
                         return await self._with_envelope(reused, mail, patience)
-                    except TransientFailure:
+                    except TransientFailure as failure:
                         if reused.usable:
                             raise
-                        self._pool.drop_idle()
+                        if failure.code == SILENT:
+                            self._pool.drop_idle()
                 fresh = SmtpConnection(self._settings, self._tls)
                 await fresh.open()
                 return await self._with_envelope(fresh, mail)
         except TimeoutError as error:
-            raise TransientFailure("smtp_timeout", "the server did not answer in time") from error
+            raise TransientFailure(SILENT, "the server did not answer in time") from error
 
     async def _with_envelope(
         self, connection: SmtpConnection, mail: Mail, patience: float | None = None

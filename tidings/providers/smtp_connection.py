@@ -33,6 +33,9 @@ from tidings.providers.smtp_outcome import Stage, failure_for
 from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings, SmtpTls
 
+SILENT = "smtp_timeout"
+"""The code of a failure by silence."""
+
 _START_INPUT = 354
 _COMPLETED = 250
 _CLOSING = 421
@@ -103,7 +106,7 @@ class SmtpConnection:
                     self._transaction_open = True
                     await self._client.mail(sender, options=options, encoding=encoding)
         except TimeoutError as error:
-            raise TransientFailure("smtp_timeout", "the server did not answer in time") from error
+            raise TransientFailure(SILENT, "the server did not answer in time") from error
         with self._step(Stage.RECIPIENT):
             await self._client.rcpt(mail.recipient, encoding=encoding)
         with self._step(Stage.CONTENT):

@@ -57,7 +57,7 @@ class SmtpPool:
         self._expiries[connection] = loop.call_later(self._idle_seconds, self._expire, connection)
 
     def drop_idle(self) -> None:
-        """Close what is idle: what broke one connection may have broken them all."""
+        """Close what is idle: what made one connection go silent may have met them all."""
         while self._idle:
             self._forget(self._idle[-1]).close()
 
