@@ -39,7 +39,7 @@ def checked_recipient(channel: Channel, recipient: str) -> str:
 
 def _email(recipient: str) -> str:
     try:
-        parsed = validate_email(recipient, check_deliverability=False, allow_smtputf8=True)
+        parsed = validate_email(recipient, check_deliverability=False, allow_smtputf8=True, strict=True)
     except EmailNotValidError as error:
         raise ValueError(f"is not an e-mail address such as ada@example.com: {error}") from None
     if not reads_as_itself(parsed.normalized):
