@@ -151,8 +151,10 @@ class SmtpConnection:
 
     def abort(self) -> None:
         """Hang up at once: `close` would wait for a peer that may have stopped reading."""
-        if isinstance(self._client.transport, asyncio.WriteTransport):
-            self._client.transport.abort()
+        transport = self._client.transport
+        if transport is not None:
+            # By name: the transports of other loops, such as uvloop's, are no asyncio.WriteTransport.
+            getattr(transport, "abort", transport.close)()
         self._client.close()
 
     @contextmanager
