@@ -57,8 +57,8 @@ async def running_sandbox(**given: Any) -> AsyncIterator[RunningSandbox]:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A TCP server on a free port, the port given; ends every connection when it is left."""
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
+    """A TCP server on `port`, by default a free one, the port given; ends all connections when left."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +72,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
             writer.transport.abort()
             tasks.discard(task)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle, "127.0.0.1", port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -94,6 +94,7 @@ _REPLIES = {
     "HELO": "250 test",
     "STARTTLS": "220 go ahead",
     "AUTH": "235 2.7.0 in",
+    "RSET": "250 2.0.0 OK",
     "MAIL": "250 2.1.0 OK",
     "RCPT": "250 2.1.5 OK",
     "DATA": "354 go ahead",
@@ -107,13 +108,17 @@ class ScriptedSmtp:
     """An SMTP server that answers as told. `connect` stands for the greeting, `.` for the end of DATA."""
 
     replies: dict[str, str] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
+    """Answers from the second MAIL on."""
     tls: ssl.SSLContext | None = None
     """Offered by STARTTLS."""
     commands: list[str] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
+    connections: int = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self.connections += 1
         await self._reply(writer, "connect")
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             self.commands.append(line)
@@ -127,6 +132,8 @@ class ScriptedSmtp:
 
     def _answer(self, verb: str) -> str:
         answer = self.replies.get(verb, _REPLIES.get(verb, "500 what?"))
+        if self.again and sum(command.startswith("MAIL") for command in self.commands) > 1:
+            answer = self.again.get(verb, answer)
         return (
             answer.replace("250-test", "250-test\r\n250-STARTTLS") if verb == "EHLO" and self.tls else answer
         )
@@ -139,6 +146,18 @@ class ScriptedSmtp:
             raise ConnectionAbortedError
         writer.write(answer.encode() + b"\r\n")
         await writer.drain()
+
+
+@dataclass(frozen=True, slots=True)
+class OneByOne:
+    """Serves each connection by the next script, the last one for all that follow."""
+
+    scripts: list[ScriptedSmtp]
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        fresh = (script for script in self.scripts if not script.connections)
+        await next(fresh, self.scripts[-1])(reader, writer)
 
 
 def certificate(folder: Path, name: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:

@@ -50,7 +50,7 @@ class OrchestratorUnavailable(TidingsError):
 class SendFailure(TidingsError):
     """A provider did not accept a message.
 
-    `code` is a short stable word or the provider's own code (`smtp_550`, `http_410`);
+    `code` is a short stable word or the provider's own code (`smtp_550_5.1.1`, `http_422`);
     `message` is safe to show to the caller: it holds no secret.
     """
 

@@ -117,6 +117,12 @@ class ProviderSettings(Settings):
     smtp_password: SecretStr | None = None
     smtp_from: str = "Tidings <notifications@tidings.invalid>"
     smtp_verify_certificates: bool = True
+    smtp_connections: int = Field(default=20, ge=1, le=1_000)
+    """How many connections one process has at once; a mail that finds none free in time is tried again."""
+    smtp_connection_mails: int = Field(default=100, ge=1)
+    """How many mails a connection carries before it is replaced."""
+    smtp_connection_idle: float = Field(default=30, ge=0)
+    """How long a connection is kept for the next mail; servers hang up after some time themselves."""
     webhook_secret: SecretStr | None = None
     """`whsec_` and 24 to 64 bytes in base64 (Standard Webhooks 1.0); several, by spaces, to rotate."""
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []

@@ -1,6 +1,7 @@
 """A submission: the body of `POST /v1/notifications`, and the rules that bind its fields together."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -20,6 +21,9 @@ from tidings.domain.vocabulary import Channel, Guarantee, Priority
 METADATA_BYTES = 16_384
 METADATA_DEPTH = 32
 FURTHEST_SEND_AT = timedelta(days=366)
+
+_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bq]\?[^?\s]*\?=", re.IGNORECASE)
+"""RFC 2047. Our own mail shows it as it stands; a forwarder may decode it, and find line breaks in it."""
 
 
 def _checked_metadata(value: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +151,8 @@ def _faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
 def _content_faults(submission: Submission) -> Iterator[tuple[str, str]]:
     if submission.channel is Channel.EMAIL and (submission.subject or "").strip() == "":
         yield "subject", "is required for email"
+    if submission.channel is Channel.EMAIL and _ENCODED_WORD.search(submission.subject or ""):
+        yield "subject", "must not hold encoded words (=?…?=): write the characters themselves"
     if submission.channel is Channel.SMS and submission.subject is not None:
         yield "subject", "is not for sms: a text message has none"
     if submission.channel is not Channel.EMAIL and submission.html is not None:

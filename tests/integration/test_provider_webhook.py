@@ -100,7 +100,7 @@ async def test_the_receiver_gets_a_notification_it_can_verify() -> None:
         ("503 Service Unavailable", TransientFailure),
         ("429 Too Many Requests", TransientFailure),
         ("401 Unauthorized", ProviderMisconfigured),
-        ("410 Gone", PermanentFailure),
+        ("404 Not Found", PermanentFailure),
         ("302 Found\nLocation: http://127.0.0.1:1/", PermanentFailure),
         ("307 Temporary Redirect\nLocation: http://127.0.0.1:1/", PermanentFailure),
     ],
@@ -109,6 +109,15 @@ async def test_the_status_decides_and_no_redirect_is_followed(status: str, kind:
     error = await failure(answering(f"HTTP/1.1 {status}\nContent-Length: 5\n\nsorry"))
     assert (type(error), error.code) == (kind, f"http_{status[:3]}")
     assert error.message.endswith("sorry")
+
+
+async def test_an_endpoint_that_is_gone_is_reported_as_gone() -> None:
+    error = await failure(answering("HTTP/1.1 410 Gone\nContent-Length: 3\n\nbye"))
+    assert (type(error), error.code, error.message) == (
+        PermanentFailure,
+        "webhook_gone",
+        "HTTP 410 Gone: bye",
+    )
 
 
 async def test_retry_after_is_honoured() -> None:

@@ -16,14 +16,18 @@ def mail_to(recipient: str) -> OutgoingMessage:
 
 
 async def send(port: int, message: OutgoingMessage, **settings: Any) -> None:
-    await SmtpProvider(provider_settings(smtp_port=port, **settings)).send(message)
+    provider = SmtpProvider(provider_settings(smtp_port=port, **settings))
+    try:
+        await provider.send(message)
+    finally:
+        await provider.aclose()
 
 
 @pytest.mark.parametrize(
     ("local_part", "kind", "code"),
     [
-        ("temporary-failure", TransientFailure, "smtp_451"),
-        ("permanent-failure.x", PermanentFailure, "smtp_550"),
+        ("temporary-failure", TransientFailure, "smtp_451_4.3.0"),
+        ("permanent-failure.x", PermanentFailure, "smtp_550_5.1.1"),
         ("hang+tag", UnknownOutcome, "smtp_no_answer"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.provider_support import outgoing, provider_settings
 from tidings.domain.vocabulary import Channel
-from tidings.errors import PermanentFailure, SendFailure, TransientFailure
+from tidings.errors import SendFailure, TransientFailure
 from tidings.providers.webhook import WebhookProvider
 from tidings.providers.webhook_target import CheckedSockets, TargetPolicy
 
@@ -94,31 +94,6 @@ def test_an_allowed_network_is_permitted_and_nothing_beside_it() -> None:
     assert policy.permits("::1")
     assert not policy.permits("10.2.0.1")
     assert not policy.permits("::ffff:10.1.2.3")
-
-
-@pytest.mark.parametrize("answers", [["127.0.0.1"], ["93.184.215.14", "10.0.0.1"], ["2a00:1450::1", "::1"]])
-async def test_one_private_answer_refuses_the_name(answers: list[str]) -> None:
-    failure, dialled = await attempt("https://hooks.example/x", answers)
-    assert (type(failure), failure.code) == (PermanentFailure, "target_refused")
-    assert not any(answer in failure.message for answer in answers)
-    assert dialled == []
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["127.0.0.1", "169.254.169.254", "[::1]", "[::ffff:169.254.169.254]", "[fe80::1%25eth0]", "10.0.0.1"],
-)
-async def test_addresses_in_the_url_are_checked_too(host: str) -> None:
-    failure, dialled = await attempt(f"http://{host}:8080/x", ["93.184.215.14"])
-    assert (type(failure), failure.code) == (PermanentFailure, "target_refused")
-    assert dialled == []
-
-
-@pytest.mark.parametrize("host", ["2130706433", "127.1", "0177.0.0.1"])
-async def test_addresses_in_odd_spelling_lead_nowhere(host: str) -> None:
-    failure, dialled = await attempt(f"http://{host}/x", ["127.0.0.1"])
-    assert type(failure) is PermanentFailure
-    assert dialled == []
 
 
 async def test_the_checked_address_is_the_one_that_is_dialled() -> None:

@@ -4,16 +4,18 @@ import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import getaddresses
+from email.utils import format_datetime, getaddresses
+from hashlib import sha256
 
 from aiosmtplib.email import parse_address
 from email_validator import validate_email
 
 from tidings.domain.providers import NOTIFICATION_HEADER
+from tidings.domain.recipient import reads_as_itself
 from tidings.errors import PermanentFailure, SetupError
+from tidings.providers.mail_headers import exact_header, mailbox_header, text_header
 from tidings.providers.protocol import OutgoingMessage
 from tidings.providers.wording import shown
 
@@ -72,26 +74,22 @@ def compose(message: OutgoingMessage, sender: Sender) -> Mail:
         recipient = envelope_address(message.recipient)
     except ValueError as error:
         raise PermanentFailure("recipient_invalid", shown(str(error))) from error
-    smtputf8 = not recipient.isascii()
     message_id = f"<{message.notification_id}@{sender.domain}>"
     try:
-        mail = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=smtputf8))
-        mail["From"] = Address(sender.name, addr_spec=sender.address)
-        mail["To"] = _address(recipient)
-        mail["Subject"] = message.subject or ""
-        mail["Date"] = message.created_at.astimezone(UTC)
-        mail["Message-ID"] = message_id
-        mail[NOTIFICATION_HEADER] = str(message.notification_id)
-        # RFC 3834: no holiday notes in answer to this.
-        mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(message.body)
-        if message.html is not None:
-            mail.add_alternative(message.html, subtype="html")
-            mail.set_boundary(f"=_{message.notification_id.hex}")
-        content = mail.as_bytes()
+        headers = (
+            mailbox_header("From", sender.name, sender.address),
+            exact_header("To", recipient),
+            text_header("Subject", message.subject or ""),
+            exact_header("Date", format_datetime(message.created_at.astimezone(UTC))),
+            exact_header("Message-ID", message_id),
+            exact_header(NOTIFICATION_HEADER, str(message.notification_id)),
+            # RFC 3834: no holiday notes in answer to this.
+            exact_header("Auto-Submitted", "auto-generated"),
+        )
+        content = b"".join(headers) + _written(message)
     except (ValueError, MessageError) as error:
         raise PermanentFailure("message_invalid", shown(f"cannot be written as a mail: {error}")) from error
-    return Mail(recipient, message_id, content, smtputf8)
+    return Mail(recipient, message_id, content, smtputf8=not recipient.isascii())
 
 
 def envelope_address(address: str) -> str:
@@ -102,18 +100,22 @@ def envelope_address(address: str) -> str:
     if not address.isascii():
         parsed = validate_email(address, check_deliverability=False, allow_smtputf8=True)
         address = parsed.ascii_email or parsed.normalized
-    try:
-        exact = str(_address(address)) == address == parse_address(address)
-    except (MessageError, IndexError) as error:
-        # IndexError: what the library makes of an address that ends too early.
-        raise ValueError(f"not an e-mail address: {error}") from error
-    if not exact:
+    if not reads_as_itself(address) or parse_address(address) != address:
         raise ValueError("not exactly one e-mail address")
     return address
 
 
-def _address(address: str) -> Address:
-    if address.isascii():
-        return Address(addr_spec=address)
-    local, _, domain = address.rpartition("@")
-    return Address(username=local, domain=domain)
+def _written(message: OutgoingMessage) -> bytes:
+    """The MIME headers and all that follows, in ASCII."""
+    part = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    part.set_content(message.body)
+    if message.html is not None:
+        part.add_alternative(message.html, subtype="html")
+        part.set_boundary(_boundary(message))
+    return part.as_bytes()
+
+
+def _boundary(message: OutgoingMessage) -> str:
+    """The same for every attempt, and nothing that the parts could have been written to contain."""
+    texts = f"{message.notification_id}\n{message.body}\n{message.html}"
+    return f"=_{sha256(texts.encode()).hexdigest()[:32]}"

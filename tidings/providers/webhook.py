@@ -1,15 +1,23 @@
-"""`webhook`: POSTs the notification to the recipient's URL, signed by Standard Webhooks 1.0."""
+"""`webhook`: POSTs the notification to the recipient's URL, signed by Standard Webhooks 1.0.
+
+Receivers deduplicate by `webhook-id`: it is the same over all attempts.
+"""
 
 import json
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import aiohttp
 
+from tidings.domain.recipient import checked_recipient
+from tidings.domain.vocabulary import Channel
+from tidings.errors import PermanentFailure
 from tidings.providers.http_call import open_connector, open_session, post
 from tidings.providers.http_outcome import failure_for
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.webhook_signature import WebhookSigner
 from tidings.providers.webhook_target import CheckedResolver, CheckedSockets, Lookup, TargetPolicy
+from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings
 
 
@@ -37,12 +45,19 @@ class WebhookProvider:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
-        """POST once; any 2xx is acceptance. The `webhook-id` is the same over all attempts."""
+        """POST once; any 2xx is acceptance, and 410 says that the endpoint is gone for good."""
+        try:
+            # Accepted long ago, perhaps, and by other rules.
+            url = checked_recipient(Channel.WEBHOOK, message.recipient)
+        except ValueError as error:
+            raise PermanentFailure("target_invalid", shown(f"the URL {error}")) from error
         body = payload(message)
         headers = self._signer.headers(message.key, datetime.now(UTC), body)
         headers["Content-Type"] = "application/json"
-        answer = await post(self._opened(), message.recipient, body.encode(), headers)
+        answer = await post(self._opened(), url, body.encode(), headers)
         failure = failure_for(answer.status, answer.headers, answer.text)
+        if answer.status == HTTPStatus.GONE and failure is not None:
+            raise PermanentFailure("webhook_gone", failure.message)
         if failure is not None:
             raise failure
         return Acceptance()

@@ -27,7 +27,7 @@ SPECIAL_NETWORKS: tuple[Network, ...] = tuple(
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
         *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
         *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-        *("100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16"),
+        *("100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16"),
         *("fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
         # IPv6 that carries an IPv4 address on to a host it does not show: compatible, mapped, translated
         # (RFC 4291, RFC 2765), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056); Teredo is in 2001::/23.
@@ -37,10 +37,15 @@ SPECIAL_NETWORKS: tuple[Network, ...] = tuple(
     )
 )
 
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that IANA gives out of IPv6; overlay networks live in the rest."""
+
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether the address belongs to the public internet. `is_global` alone lets half of these through."""
     if any(address in network for network in SPECIAL_NETWORKS if network.version == address.version):
+        return False
+    if isinstance(address, IPv6Address) and (address.scope_id or address not in GLOBAL_UNICAST):
         return False
     return address.is_global and not address.is_multicast
 

@@ -1,0 +1,92 @@
+"""What `webhook` signs, verified as receivers do: npm standardwebhooks, npm svix, PyPI standardwebhooks."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.peers.npm import npm_package
+from tests.provider_support import outgoing, provider_settings, running_sandbox
+from tidings.domain.vocabulary import Channel
+from tidings.providers.webhook import WebhookProvider
+
+pytestmark = pytest.mark.peer
+
+SCRIPT = Path(__file__).with_name("verify.js")
+OLD, NEW, FOREIGN = (f"whsec_{letter * 32}" for letter in "ABC")
+LIBRARIES = ["npm standardwebhooks", "npm svix", "PyPI standardwebhooks"]
+
+
+async def received(secrets: str) -> dict[str, Any]:
+    """Headers and body as they came to a receiver."""
+    async with running_sandbox() as running:
+        settings = provider_settings(webhook_allowed_networks="127.0.0.0/8", webhook_secret=secrets)
+        provider = WebhookProvider(settings)
+        message = outgoing(Channel.WEBHOOK, f"{running.url}/hooks/a", subject="Grüße", body='日本語 🎉 "\\')
+        await provider.send(message)
+        await provider.aclose()
+        [hook] = running.sandbox.inbox
+    return {"headers": {name.lower(): value for name, value in hook.headers}, "body": hook.body}
+
+
+async def verified(*cases: dict[str, Any]) -> Iterator[dict[str, bool]]:
+    """For each case, which libraries vouch for it. All that do must read the same payload."""
+    modules = await npm_package("standardwebhooks@1.1.1", "svix@1.84.1")
+    process = await asyncio.create_subprocess_exec(
+        *("node", str(SCRIPT)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={"NODE_PATH": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+    )
+    output, _ = await process.communicate(json.dumps(cases).encode())
+    assert process.returncode == 0
+    return map(_said, cases, json.loads(output))
+
+
+def _said(case: dict[str, Any], by_node: dict[str, Any]) -> dict[str, bool]:
+    said = {f"npm {name}": answer for name, answer in by_node.items()}
+    try:
+        said["PyPI standardwebhooks"] = {
+            "payload": Webhook(case["secret"]).verify(case["body"], case["headers"])
+        }
+    except WebhookVerificationError as error:
+        said["PyPI standardwebhooks"] = {"refused": str(error)}
+    payloads = [answer["payload"] for answer in said.values() if "payload" in answer]
+    assert all(payload == json.loads(case["body"]) for payload in payloads)
+    return {name: "payload" in answer for name, answer in said.items()}
+
+
+def changed(case: dict[str, Any], **headers: str) -> dict[str, Any]:
+    return case | {"headers": case["headers"] | {name.replace("_", "-"): to for name, to in headers.items()}}
+
+
+async def test_every_library_verifies_the_signature_of_each_secret_while_one_is_rotated() -> None:
+    delivery = await received(f"{OLD} {NEW}")
+    with_old, with_new, with_foreign = [delivery | {"secret": secret} for secret in (OLD, NEW, FOREIGN)]
+    by_old, by_new, by_foreign = await verified(with_old, with_new, with_foreign)
+    assert by_old == by_new == dict.fromkeys(LIBRARIES, True)
+    assert not any(by_foreign.values())
+
+
+async def test_no_library_verifies_what_was_changed_on_the_way() -> None:
+    genuine = await received(NEW) | {"secret": NEW}
+    headers = genuine["headers"]
+    forged = [
+        genuine | {"body": genuine["body"].replace("日本語", "日本")},
+        changed(genuine, webhook_id="another"),
+        changed(genuine, webhook_timestamp=str(int(headers["webhook-timestamp"]) + 1)),
+        changed(genuine, webhook_signature=headers["webhook-signature"].replace("v1,", "v2,")),
+        changed(genuine, webhook_signature="v1,"),
+    ]
+    by_genuine, *by_forged = await verified(genuine, *forged)
+    assert all(by_genuine.values())
+    assert not any(said for by_one in by_forged for said in by_one.values())
+
+
+async def test_the_same_delivery_under_a_retired_secret_is_refused() -> None:
+    [said] = await verified(await received(NEW) | {"secret": OLD})
+    assert not any(said.values())
