@@ -1,6 +1,5 @@
 """Peers from PyPI, apart from our own packages: fetched once, on demand, into the cache that `npm` uses."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,16 +9,16 @@ from tempfile import mkdtemp
 
 import pytest
 
+from tests.peers.cache import peers_folder
+
 _SECONDS = 100
 
 
 def pypi_package(*specs: str) -> Path:
     """A folder for PYTHONPATH with these packages (`name==exact-version`). Skips if they cannot be had."""
-    given = os.environ.get("TIDINGS_PEERS")
-    cache = Path(given) if given else Path.home() / ".cache" / "tidings-peers"
+    cache = peers_folder()
     folder = cache / re.sub(r"[^A-Za-z0-9.=+-]", "_", "+".join(specs))
     if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
         made = Path(mkdtemp(dir=cache))
         try:
             _install(made, specs)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.peers.npm import npm_package
-from tests.peers.process import SCRIPTS, json_of, serving_lines
+from tests.peers.programs import SCRIPTS, json_of, serving_lines
 from tests.provider_support import certificate, outgoing, provider_settings, running_sandbox
 from tests.push_keys import KEY_ID, TEAM, TOPIC, apns_settings, elliptic_key
 from tidings.domain.vocabulary import Channel, Priority
@@ -32,8 +32,7 @@ async def node() -> dict[str, str]:
     """The environment in which node finds its packages."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
-    folder = await npm_package(NODE_APN)
-    return {"NODE_PATH": str(folder / "node_modules")}
+    return {"NODE_PATH": str(await npm_package(NODE_APN))}
 
 
 @asynccontextmanager
