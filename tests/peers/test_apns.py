@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.peers.npm import npm_package
-from tests.peers.process import SCRIPTS, json_of, serving_lines
+from tests.peers.programs import SCRIPTS, json_of, serving_lines
 from tests.provider_support import certificate, outgoing, provider_settings, running_sandbox
 from tests.push_keys import KEY_ID, TEAM, TOPIC, apns_settings, elliptic_key
 from tidings.domain.vocabulary import Channel, Priority

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.peers.process import SCRIPTS, json_of
+from tests.peers.programs import SCRIPTS, json_of
 from tests.peers.pypi import pypi_package
 from tests.provider_support import outgoing, running_sandbox
 from tests.push_keys import EMAIL, PROJECT, rsa_key, service_account

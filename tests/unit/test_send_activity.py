@@ -33,7 +33,7 @@ from tidings.messages.delivery import SendReport, SendRequest
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 
 
-async def persisted(log: InMemoryDeliveryLog) -> Notification:
+async def persisted(log: InMemoryDeliveryLog, **given: Any) -> Notification:
     notification = Notification.model_validate(
         {
             "id": new_id(),
@@ -43,6 +43,7 @@ async def persisted(log: InMemoryDeliveryLog) -> Notification:
             "subject": "Hello",
             "body": "Hello, Ada",
             "created_at": datetime.now(UTC),
+            **given,
         }
     )
     await log.persist(notification, DeliveryState.initial(notification))
@@ -106,6 +107,18 @@ async def test_each_answer_of_a_provider_becomes_an_outcome(
     assert log.state(notification.id) == report.state
     follows = {None: Status.SENT, "smtp_451": Status.RETRYING, "connection_lost": Status.RETRYING}
     assert report.state.status is follows.get(code, Status.FAILED)
+
+
+async def test_the_provider_gets_what_it_needs_of_the_notification() -> None:
+    log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
+    expires_at = datetime.now(UTC) + timedelta(hours=1)
+    notification = await persisted(
+        log, priority="bulk", expires_at=expires_at, metadata={"collapse_key": "a"}
+    )
+    await run(log, provider, request_for(notification))
+    [message] = provider.calls
+    assert (message.priority, message.expires_at) == (notification.priority, expires_at)
+    assert (message.key, message.metadata) == (str(notification.id), {"collapse_key": "a"})
 
 
 async def test_a_second_run_after_a_dead_worker_reports_unknown_and_calls_nobody() -> None:
