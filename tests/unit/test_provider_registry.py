@@ -1,14 +1,17 @@
 """The providers by name and channel."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from tests.provider_support import CREATED_AT, provider_settings
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
-from tidings.domain.providers import BUILT_IN
+from tidings.domain.providers import BUILT_IN, ProviderEntry
 from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured, SetupError
-from tidings.providers.registry import build_providers
+from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.registry import Providers, build_providers
 from tidings.settings import DeliverySettings
 from worker.composition import Planner
 
@@ -18,6 +21,25 @@ async def test_every_provider_of_every_channel_is_built_under_its_name() -> None
     for entry in BUILT_IN:
         assert {providers.get(entry.name, channel).name for channel in entry.channels} == {entry.name}
     await providers.aclose()
+
+
+async def test_one_that_cannot_be_closed_keeps_no_other_from_it() -> None:
+    closed = []
+
+    @dataclass
+    class Closing:
+        name: str
+
+        async def send(self, message: OutgoingMessage) -> Acceptance:
+            raise NotImplementedError
+
+        async def aclose(self) -> None:
+            closed.append(self.name)
+            raise OSError
+
+    entries = [ProviderEntry(name, "", (Channel.SMS,)) for name in ("owl", "pigeon")]
+    await Providers({entry: Closing(entry.name) for entry in entries}).aclose()
+    assert closed == ["owl", "pigeon"]
 
 
 @pytest.mark.parametrize(("name", "channel"), [("pigeon", Channel.SMS), ("smtp", Channel.SMS)])

@@ -3,12 +3,16 @@
 from importlib.metadata import EntryPoint
 from typing import Protocol
 
+import structlog
+
 from tidings.domain.providers import ProviderEntry
 from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured, SetupError
 from tidings.provider_catalogue import GROUP, Catalogue, catalogue, one_line
 from tidings.providers.protocol import Provider
 from tidings.settings import ProviderSettings
+
+log = structlog.get_logger(__name__)
 
 
 class ProviderClass(Protocol):
@@ -45,9 +49,12 @@ class Providers:
         return known[name]
 
     async def aclose(self) -> None:
-        """Close every provider's connections."""
-        for provider in self._providers.values():
-            await provider.aclose()
+        """Close every provider's connections; what one raises keeps no other from it."""
+        for entry, provider in self._providers.items():
+            try:
+                await provider.aclose()
+            except Exception:
+                log.exception("provider_not_closed", provider=entry.name)
 
 
 def build_providers(settings: ProviderSettings, known: Catalogue | None = None) -> Providers:
