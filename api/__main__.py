@@ -15,6 +15,7 @@ from api.composition import ApiConfiguration, compose
 from tidings.errors import SetupError
 from tidings.logging import configure
 from tidings.process import end
+from tidings.provider_catalogue import catalogue
 from tidings.settings import ApiSettings, LogSettings
 
 _GRACE_SECONDS = 15
@@ -37,6 +38,9 @@ class _Server(uvicorn.Server):
 async def serve() -> None:
     """Serve until told to stop, then let requests under way end. Raises SetupError."""
     configuration = ApiConfiguration.load()
+    # Looked up here, so that no request waits for the import of packages.
+    for fault in catalogue().faults:
+        log.warning("provider_unusable", provider=fault.name, reason=fault.text)
     with _listening(configuration.api) as listener:
         async with compose(configuration) as parts:
             server = _Server(

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tidings.domain.providers import PROVIDERS
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.route import Route
 from tidings.domain.vocabulary import Channel
 from tidings.errors import SetupError
+from tidings.provider_catalogue import catalogue
 
 _CONFIG = SettingsConfigDict(
     env_prefix="TIDINGS_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
@@ -167,16 +167,16 @@ class DeliverySettings(Settings):
         for tenant, by_channel in self.tenant_routes.items():
             routes += [(f" of {tenant}", channel, route) for channel, route in by_channel.items()]
         for whose, channel, route in routes:
-            unknown = [name for name in route.names if name not in PROVIDERS[channel]]
-            if unknown:
-                known = ", ".join(PROVIDERS[channel])
-                raise ValueError(f"the {channel} route{whose} names {unknown[0]!r}; there is {known}")
+            for name in route.names:
+                fault = catalogue().unknown(name, channel)
+                if fault is not None:
+                    raise ValueError(f"the {channel} route{whose} names {name!r}; {fault}")
         return self
 
     def route(self, channel: Channel, tenant: str) -> Route:
         """The tenant's route, the channel's, or the channel's first provider."""
         own = self.tenant_routes.get(tenant, {}).get(channel) or self._own_route(channel)
-        return own or Route([PROVIDERS[channel][0]])
+        return own or Route([catalogue().names(channel)[0]])
 
     def fails_over_at_once(self, channel: Channel) -> bool:
         """Whether the next provider takes over a passing failure at once."""

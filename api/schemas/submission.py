@@ -14,9 +14,9 @@ from api.problems import FieldError, Problem
 from api.schemas.fields import Line, Moment, Text
 from api.validation import field_errors, pointer
 from tidings.domain.notification import Notification
-from tidings.domain.providers import PROVIDERS
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.vocabulary import Channel, Guarantee, Priority
+from tidings.provider_catalogue import catalogue
 
 METADATA_BYTES = 16_384
 METADATA_DEPTH = 32
@@ -143,9 +143,10 @@ def _faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
     """What is wrong between the fields: each with the field to change."""
     yield from _content_faults(submission)
     yield from _time_faults(submission, now)
-    allowed = PROVIDERS[submission.channel]
-    if submission.provider is not None and submission.provider not in allowed:
-        yield "provider", f"must be one of {', '.join(allowed)} for {submission.channel}"
+    if submission.provider is not None:
+        allowed = catalogue().names(submission.channel)
+        if submission.provider not in allowed:
+            yield "provider", f"must be one of {', '.join(allowed)} for {submission.channel}"
 
 
 def _content_faults(submission: Submission) -> Iterator[tuple[str, str]]:

@@ -36,8 +36,8 @@ async def test_the_sandbox_fails_on_purpose(
             provider_response_timeout=0.2,
         )
         sends: list[tuple[Provider, OutgoingMessage]] = [
-            (SandboxProvider(settings, Channel.SMS), outgoing(Channel.SMS, number)),
-            (SandboxProvider(settings, Channel.PUSH), outgoing(Channel.PUSH, word)),
+            (SandboxProvider(settings), outgoing(Channel.SMS, number)),
+            (SandboxProvider(settings), outgoing(Channel.PUSH, word)),
             (WebhookProvider(settings), outgoing(Channel.WEBHOOK, f"{running.url}/hooks/a/{word}")),
         ]
         for provider, message in sends:
@@ -53,7 +53,7 @@ async def test_the_sandbox_takes_messages_of_channels_without_a_provider() -> No
     async with running_sandbox() as running:
         settings = provider_settings(sandbox_url=f"{running.url}/")
         message = outgoing(Channel.SMS, "+14155550003", subject=None, body="Kód 7 📦")
-        acceptance = await deliver(SandboxProvider(settings, Channel.SMS), message)
+        acceptance = await deliver(SandboxProvider(settings), message)
         [sms] = running.sandbox.inbox
     assert acceptance.reference is not None
     assert acceptance.reference.startswith("sandbox-")
@@ -63,7 +63,7 @@ async def test_the_sandbox_takes_messages_of_channels_without_a_provider() -> No
 
 async def test_a_counted_failure_ends() -> None:
     async with running_sandbox() as running:
-        provider = SandboxProvider(provider_settings(sandbox_url=running.url), Channel.PUSH)
+        provider = SandboxProvider(provider_settings(sandbox_url=running.url))
         message = outgoing(Channel.PUSH, "temporary-failure-1-token")
         with pytest.raises(TransientFailure):
             await provider.send(message)

@@ -17,10 +17,10 @@ from api.schemas.listing import cursor_of, position_from_cursor
 from api.schemas.submission import notification_from
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
-from tidings.domain.providers import PROVIDERS
 from tidings.domain.record import Position
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryRequest
+from tidings.provider_catalogue import catalogue
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RECIPIENTS = {
@@ -124,7 +124,7 @@ def test_subject_and_html_go_with_their_channels() -> None:
 @pytest.mark.parametrize("channel", Channel)
 def test_every_provider_of_a_channel_can_be_pinned(channel: Channel) -> None:
     subject = None if channel is Channel.SMS else "Hi"
-    for provider in PROVIDERS[channel]:
+    for provider in catalogue().names(channel):
         assert accepted(channel=channel.value, subject=subject, provider=provider).provider == provider
 
 

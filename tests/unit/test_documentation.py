@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tidings.domain.providers import BUILT_IN
 from tidings.domain.vocabulary import Channel
 from tidings.settings import DeliverySettings
 
-LIFECYCLE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
+DOCS = Path(__file__).parents[2] / "docs"
+LIFECYCLE = DOCS / "lifecycle.md"
 
 
 def spelled(seconds: float) -> str:
@@ -35,3 +37,12 @@ def test_the_retry_schedules_are_those_of_the_settings(
     total = spelled(timedelta(seconds=sum(waits)).total_seconds())
     cells = [channel, *map(str, figures), ", ".join(map(spelled, waits)), total]
     assert f"| {' | '.join(cells)} |" in LIFECYCLE.read_text()
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_the_providers_of_a_channel_are_those_of_the_table(channel: Channel) -> None:
+    names = [entry.name for entry in BUILT_IN if channel in entry.channels]
+    pages = {name: f"[`{name}`](providers/{name}.md)" for name in names}
+    cells = [f"`{channel}`", ", ".join(pages[name] if name != "sandbox" else "`sandbox`" for name in names)]
+    assert f"| {' | '.join([*cells, f'`{names[0]}`'])} |" in (DOCS / "providers.md").read_text()
+    assert all((DOCS / "providers" / f"{name}.md").is_file() for name in names if name != "sandbox")

@@ -1,23 +1,45 @@
 """The providers by name and channel."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from tests.provider_support import CREATED_AT, provider_settings
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
-from tidings.domain.providers import PROVIDERS
+from tidings.domain.providers import BUILT_IN, ProviderEntry
 from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured, SetupError
-from tidings.providers.registry import build_providers
+from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.registry import Providers, build_providers
 from tidings.settings import DeliverySettings
 from worker.composition import Planner
 
 
 async def test_every_provider_of_every_channel_is_built_under_its_name() -> None:
     providers = build_providers(provider_settings())
-    for channel, names in PROVIDERS.items():
-        assert [providers.get(name, channel).name for name in names] == list(names)
+    for entry in BUILT_IN:
+        assert {providers.get(entry.name, channel).name for channel in entry.channels} == {entry.name}
     await providers.aclose()
+
+
+async def test_one_that_cannot_be_closed_keeps_no_other_from_it() -> None:
+    closed = []
+
+    @dataclass
+    class Closing:
+        name: str
+
+        async def send(self, message: OutgoingMessage) -> Acceptance:
+            raise NotImplementedError
+
+        async def aclose(self) -> None:
+            closed.append(self.name)
+            raise OSError
+
+    entries = [ProviderEntry(name, "", (Channel.SMS,)) for name in ("owl", "pigeon")]
+    await Providers({entry: Closing(entry.name) for entry in entries}).aclose()
+    assert closed == ["owl", "pigeon"]
 
 
 @pytest.mark.parametrize(("name", "channel"), [("pigeon", Channel.SMS), ("smtp", Channel.SMS)])
@@ -34,9 +56,9 @@ def test_settings_that_cannot_work_stop_the_start(settings: dict[str, str]) -> N
 
 def test_a_provider_that_can_be_pinned_is_not_in_the_default_route() -> None:
     planner = Planner(DeliverySettings(_env_file=None))
-    for channel, first in ((Channel.EMAIL, "smtp"), (Channel.SMS, "sandbox")):
+    firsts = {"email": "smtp", "sms": "sandbox", "push": "sandbox", "webhook": "webhook"}
+    for channel, first in ((channel, firsts[channel]) for channel in Channel):
         notification = Notification(
             id=new_id(), tenant="t", channel=channel, recipient="r", body="b", created_at=CREATED_AT
         )
         assert planner(notification).route == [first]
-        assert len(PROVIDERS[channel]) > 1

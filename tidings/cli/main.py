@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from tidings import __version__
-from tidings.cli import delivery, keys, parts, schedules, steering, up
+from tidings.cli import delivery, keys, parts, providers, schedules, steering, up
 from tidings.errors import StorageUnavailable, TidingsError
 from tidings.process import end
 
@@ -43,6 +43,7 @@ app.command("show")(delivery.show)
 app.command("list")(delivery.list_)
 app.command("cancel")(steering.cancel)
 app.command("retry")(steering.retry)
+app.command("providers")(providers.providers)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(keys.app, name="keys")
 

@@ -1,13 +1,33 @@
-"""Which providers serve which channel: the first unless a notification pins another."""
+"""The providers that come with Tidings, one line each, and which channels they serve."""
+
+from dataclasses import dataclass
 
 from tidings.domain.vocabulary import Channel
 
-PROVIDERS: dict[Channel, tuple[str, ...]] = {
-    Channel.EMAIL: ("smtp", "sendgrid"),
-    Channel.SMS: ("sandbox", "twilio"),
-    Channel.PUSH: ("sandbox", "fcm", "apns"),
-    Channel.WEBHOOK: ("webhook",),
-}
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    """One provider by name. `target` is its class, `module:attribute`; it is imported where it is built.
+
+    `package` is the installed package that brings it, name and version; None: it comes with Tidings.
+    """
+
+    name: str
+    target: str
+    channels: tuple[Channel, ...]
+    package: str | None = None
+
+
+BUILT_IN = (
+    ProviderEntry("smtp", "tidings.providers.smtp:SmtpProvider", (Channel.EMAIL,)),
+    ProviderEntry("sandbox", "tidings.providers.sandbox:SandboxProvider", (Channel.SMS, Channel.PUSH)),
+    ProviderEntry("webhook", "tidings.providers.webhook:WebhookProvider", (Channel.WEBHOOK,)),
+    ProviderEntry("sendgrid", "tidings.providers.sendgrid:SendgridProvider", (Channel.EMAIL,)),
+    ProviderEntry("twilio", "tidings.providers.twilio:TwilioProvider", (Channel.SMS,)),
+    ProviderEntry("fcm", "tidings.providers.fcm:FcmProvider", (Channel.PUSH,)),
+    ProviderEntry("apns", "tidings.providers.apns:ApnsProvider", (Channel.PUSH,)),
+)
+"""The first of a channel is its default route."""
 
 NOTIFICATION_HEADER = "X-Tidings-Notification"
 """The mail header that carries the notification's id."""

@@ -12,7 +12,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
@@ -113,6 +113,16 @@ class ApnsProvider:
         self._topic = own.apns_topic or ""
         self._client = Http2Client(settings, tls)
         self._tokens = _tokens(own, clock)
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """With its own settings from the environment."""
+        return cls(settings, ApnsSettings.load())
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which nothing can be sent."""
+        return None if self._tokens is not None else "TIDINGS_APNS_KEY"
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Hand the message over. The reference is the `apns-id`, which is our key."""

@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -104,6 +104,16 @@ class FcmProvider:
             self._tokens = TokenCache(source.fetch, youngest=_YOUNGEST_SECONDS, clock=clock)
             project = quote(own.fcm_project or account.project_id, safe="")
             self._url = f"{own.fcm_url.rstrip('/')}/v1/projects/{project}/messages:send"
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """With its own settings from the environment."""
+        return cls(settings, FcmSettings.load())
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which nothing can be sent."""
+        return None if self._tokens is not None else _SETTING
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Hand the message over. The reference is FCM's name for it, `projects/…/messages/…`."""

@@ -5,7 +5,7 @@ A provider knows neither Temporal nor the database, and never retries.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from tidings.domain.vocabulary import Channel, Priority
@@ -61,4 +61,14 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close pooled connections."""
+        ...
+
+
+@runtime_checkable
+class NeedsSettings(Protocol):
+    """A provider that cannot send before it is set up."""
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which nothing can be sent; None if all are there."""
         ...

@@ -1,10 +1,10 @@
 """`sandbox`: hands messages of a channel that has no provider of its own yet to the sandbox's inbox."""
 
 import json
+from typing import Self
 
 import aiohttp
 
-from tidings.domain.vocabulary import Channel
 from tidings.providers.http_call import HttpAnswer, open_session, post
 from tidings.providers.http_outcome import failure_for
 from tidings.providers.protocol import Acceptance, OutgoingMessage
@@ -12,17 +12,22 @@ from tidings.settings import ProviderSettings
 
 
 class SandboxProvider:
-    """Speaks to `python -m tidings.sandbox`, one channel per instance."""
+    """Speaks to `python -m tidings.sandbox`."""
 
     name = "sandbox"
 
-    def __init__(self, settings: ProviderSettings, channel: Channel) -> None:
+    def __init__(self, settings: ProviderSettings) -> None:
         self._settings = settings
-        self._url = f"{settings.sandbox_url.rstrip('/')}/sink/{channel}"
+        self._url = f"{settings.sandbox_url.rstrip('/')}/sink"
         self._session: aiohttp.ClientSession | None = None
 
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """From the shared settings alone."""
+        return cls(settings)
+
     async def send(self, message: OutgoingMessage) -> Acceptance:
-        """POST the message to the sandbox's sink; the answer's `reference` is the acceptance's."""
+        """POST the message to its channel's sink; the answer's `reference` is the acceptance's."""
         content = {
             "notification_id": str(message.notification_id),
             "recipient": message.recipient,
@@ -34,7 +39,8 @@ class SandboxProvider:
         if self._session is None:
             self._session = open_session(self._settings)
         headers = {"Content-Type": "application/json"}
-        answer = await post(self._session, self._url, json.dumps(content).encode(), headers)
+        url = f"{self._url}/{message.channel}"
+        answer = await post(self._session, url, json.dumps(content).encode(), headers)
         failure = failure_for(answer.status, answer.headers, answer.text)
         if failure is not None:
             raise failure

@@ -11,7 +11,7 @@ tell a mail that came twice, and our key as a custom argument, which its event w
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from pydantic import Field, SecretStr
@@ -92,6 +92,16 @@ class SendgridProvider:
             else parse_sender(settings.smtp_from)
         )
         self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """With its own settings from the environment."""
+        return cls(settings, SendgridSettings.load())
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which nothing can be sent."""
+        return None if self._key is not None else "TIDINGS_SENDGRID_API_KEY"
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """POST the mail once; the acceptance's reference is SendGrid's `X-Message-Id`."""

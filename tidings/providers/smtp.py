@@ -6,6 +6,7 @@ may go by them.
 
 import asyncio
 import ssl
+from typing import Self
 
 from tidings.errors import TransientFailure
 from tidings.providers.mail import Mail, compose, parse_sender
@@ -31,6 +32,11 @@ class SmtpProvider:
             None if settings.smtp_tls is SmtpTls.NONE else _tls_context(settings.smtp_verify_certificates)
         )
         self._pool = SmtpPool(settings)
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """From the shared settings alone."""
+        return cls(settings)
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Hand the mail over. `Message-ID`, `Date` and the rest of it are the same for every attempt."""

@@ -8,6 +8,7 @@ leaves open whether there is one, the outcome is unknown and the notification's 
 """
 
 import base64
+from typing import Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -129,6 +130,16 @@ class TwilioProvider:
         if self._missing and own.model_fields_set - {"twilio_url"}:
             raise SetupError(f"{self._missing} is not set, but other TIDINGS_TWILIO_… are. Set it as well.")
         self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """With its own settings from the environment."""
+        return cls(settings, TwilioSettings.load())
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which nothing can be sent."""
+        return self._missing
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """POST the message once; the acceptance's reference is the message's SID."""

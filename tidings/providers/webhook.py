@@ -6,6 +6,7 @@ Receivers deduplicate by `webhook-id`: it is the same over all attempts.
 import json
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Self
 
 import aiohttp
 
@@ -43,6 +44,11 @@ class WebhookProvider:
         secret = settings.webhook_secret
         self._signer = WebhookSigner(secret.get_secret_value() if secret else "")
         self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """From the shared settings alone."""
+        return cls(settings)
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """POST once; any 2xx is acceptance, and 410 says that the endpoint is gone for good."""
