@@ -3,8 +3,8 @@
 from tidings.domain.vocabulary import Channel
 
 PROVIDERS: dict[Channel, tuple[str, ...]] = {
-    Channel.EMAIL: ("smtp", "sendgrid"),
-    Channel.SMS: ("sandbox", "twilio"),
+    Channel.EMAIL: ("smtp", "sendgrid", "ses"),
+    Channel.SMS: ("sandbox", "twilio", "sns"),
     Channel.PUSH: ("sandbox", "fcm", "apns"),
     Channel.WEBHOOK: ("webhook",),
 }

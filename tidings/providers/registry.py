@@ -8,7 +8,9 @@ from tidings.providers.fcm import FcmProvider, FcmSettings
 from tidings.providers.protocol import Provider
 from tidings.providers.sandbox import SandboxProvider
 from tidings.providers.sendgrid import SendgridProvider, SendgridSettings
+from tidings.providers.ses import SesProvider, SesSettings
 from tidings.providers.smtp import SmtpProvider
+from tidings.providers.sns import SnsProvider, SnsSettings
 from tidings.providers.twilio import TwilioProvider, TwilioSettings
 from tidings.providers.webhook import WebhookProvider
 from tidings.settings import ProviderSettings
@@ -63,4 +65,8 @@ def _built(name: str, channel: Channel, settings: ProviderSettings) -> Provider:
             return SendgridProvider(settings, SendgridSettings.load())
         case TwilioProvider.name:
             return TwilioProvider(settings, TwilioSettings.load())
+        case SesProvider.name:
+            return SesProvider(settings, SesSettings.load())
+        case SnsProvider.name:
+            return SnsProvider(settings, SnsSettings.load())
     raise LookupError(f"tidings.domain.providers names {name!r}, and no class serves it")
