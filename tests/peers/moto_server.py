@@ -5,13 +5,12 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ses.models import ses_backends
 from moto.sns.models import sns_backends
 from werkzeug.serving import run_simple
 
-REGION = "eu-west-1"
+ACCOUNT, REGION = "123456789012", "eu-west-1"
 moto = DomainDispatcherApplication(create_backend_app)
 
 
@@ -20,8 +19,8 @@ def application(environment: dict[str, Any], start: Callable[..., Any]) -> Itera
     if environment["PATH_INFO"] != "/sent":
         answer: Iterable[bytes] = moto(environment, start)
         return answer
-    mails = ses_backends[DEFAULT_ACCOUNT_ID][REGION].sent_messages
-    messages = sns_backends[DEFAULT_ACCOUNT_ID][REGION].sms_messages
+    mails = ses_backends[ACCOUNT][REGION].sent_messages
+    messages = sns_backends[ACCOUNT][REGION].sms_messages
     sent = {
         "mails": {
             mail.id: {"source": mail.source, "to": mail.destinations, "content": mail.raw_data}
