@@ -67,7 +67,8 @@ async def _missing(
             missing[entry.name] = str(error)
             continue
         lacks = provider.missing if isinstance(provider, NeedsSettings) else None
-        missing[entry.name] = f"{lacks} is not set" if lacks else None
+        verb = "set" if lacks and lacks.startswith("TIDINGS_") else "installed"
+        missing[entry.name] = f"{lacks} is not {verb}" if lacks else None
         await provider.aclose()
     return missing
 

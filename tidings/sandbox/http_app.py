@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox import sendgrid, twilio
+from tidings.sandbox import aws, sendgrid, twilio
 from tidings.sandbox.behaviour import Behaviour, FailureCount
 from tidings.sandbox.fcm import FcmSandbox
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
@@ -63,6 +63,7 @@ class HttpSandbox:
             ]
         )
         application.add_routes([*twilio.routes(self.reception), *sendgrid.routes(self.reception)])
+        application.add_routes(aws.routes(self.reception))
         application.add_routes(FcmSandbox(self.reception).routes())
         return application
 

@@ -1,0 +1,100 @@
+"""`ses`: sends mail by Amazon SES, API v2, SendEmail with the mail written by ourselves (`Raw`).
+
+https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html (request and errors),
+https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html (what is behind MessageRejected),
+https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html (throttling).
+
+SES knows no idempotency key: a repeated request is another mail. The `Date` and `Message-ID` that we write
+are the same for every attempt, but SES puts a `Message-ID` of its own in place of ours. Our key goes as a
+tag, which SES's events give back, and as a header of the mail.
+"""
+
+from typing import Self
+
+from pydantic import Field
+
+from tidings.errors import (
+    PermanentFailure,
+    ProviderMisconfigured,
+    SendFailure,
+    TransientFailure,
+)
+from tidings.providers.aws import AwsClient, AwsSettings
+from tidings.providers.aws_outcome import COMMON
+from tidings.providers.mail import compose, parse_sender
+from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.settings import ProviderSettings
+
+NOTIFICATION_TAG = "tidings_notification"
+"""The tag that carries the notification's id."""
+
+
+class SesSettings(AwsSettings):
+    """SES's address and our sender."""
+
+    ses_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+/?$")
+    """Another address than the region's own."""
+    ses_from: str | None = None
+    """A verified sender, `Name <address>`; `TIDINGS_SMTP_FROM` if empty."""
+    ses_configuration_set: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+
+
+ERRORS: dict[str, type[SendFailure]] = COMMON | {
+    # Our account and its sender.
+    "AccountSuspendedException": ProviderMisconfigured,
+    "SendingPausedException": ProviderMisconfigured,
+    "MailFromDomainNotVerifiedException": ProviderMisconfigured,
+    "MessageRejected": ProviderMisconfigured,  # an address is not verified; rarely: a virus in the mail
+    "NotFoundException": ProviderMisconfigured,  # no such configuration set
+    # The service.
+    "TooManyRequestsException": TransientFailure,
+    "LimitExceededException": TransientFailure,
+    # The message.
+    "BadRequestException": PermanentFailure,
+}
+"""What SES's codes mean for a message. Others: their status, `aws_outcome.STATUSES`."""
+
+
+class SesProvider:
+    """Posts one mail per notification. Raises SetupError if the sender is no address, or a key is missing."""
+
+    name = "ses"
+
+    def __init__(self, settings: ProviderSettings, own: SesSettings) -> None:
+        self._client = AwsClient(self.name, "sesv2", own.ses_url, ERRORS, settings, own)
+        self._sender = (
+            parse_sender(own.ses_from, "TIDINGS_SES_FROM")
+            if own.ses_from
+            else parse_sender(settings.smtp_from)
+        )
+        self._more = {"ConfigurationSetName": own.ses_configuration_set} if own.ses_configuration_set else {}
+
+    @classmethod
+    def build(cls, settings: ProviderSettings) -> Self:
+        """With its own settings from the environment."""
+        return cls(settings, SesSettings.load())
+
+    @property
+    def missing(self) -> str | None:
+        """What has to be there before anything can be sent, as far as settings alone can tell."""
+        return self._client.missing
+
+    async def send(self, message: OutgoingMessage) -> Acceptance:
+        """POST the mail once; the acceptance's reference is SES's message id."""
+        mail = compose(message, self._sender)
+        if mail.smtputf8:
+            raise PermanentFailure("recipient_invalid", "SES takes only ASCII before the @ (no SMTPUTF8)")
+        parameters = {
+            "FromEmailAddress": self._sender.address,
+            # The envelope: without it SES would read the mail's own headers.
+            "Destination": {"ToAddresses": [mail.recipient]},
+            "Content": {"Raw": {"Data": mail.content}},
+            "EmailTags": [{"Name": NOTIFICATION_TAG, "Value": message.key}],
+            **self._more,
+        }
+        answer = await self._client.call("send_email", message.key, parameters)
+        return Acceptance(reference=answer.get("MessageId"))
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        await self._client.aclose()
