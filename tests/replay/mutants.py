@@ -94,6 +94,6 @@ class AsksForAnotherField(DeliverNotification):
         super().__init__(request)
 
     @workflow.run
-    async def run(self, request: RequestWithAnotherField) -> DeliveryResult:  # type: ignore[override]
+    async def run(self, request: RequestWithAnotherField) -> DeliveryResult:  # type: ignore[override]  # what it shows
         """Deliver."""
         return await super().run(request)
