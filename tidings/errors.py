@@ -6,6 +6,8 @@ TidingsError
 ├── NotFound                 no such notification for this tenant
 ├── StorageUnavailable       Postgres cannot be reached; the same call may work later
 ├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
+├── ForgedCallback           a callback that nobody has proven to come from its provider
+├── MalformedCallback        a provider's callback that cannot be read
 └── SendFailure              a provider did not accept a message
     ├── TransientFailure     a passing cause: try again, not before `retry_after`
     ├── PermanentFailure     refused for good: trying again cannot help
@@ -47,6 +49,14 @@ class OrchestratorUnavailable(TidingsError):
     """Temporal cannot be reached or cannot serve now."""
 
 
+class ForgedCallback(TidingsError):
+    """Not proven to come from the provider: the signature is missing, wrong or too old."""
+
+
+class MalformedCallback(TidingsError):
+    """It comes from the provider, but cannot be read."""
+
+
 class SendFailure(TidingsError):
     """A provider did not accept a message.
 
@@ -69,7 +79,15 @@ class TransientFailure(SendFailure):
 
 
 class PermanentFailure(SendFailure):
-    """Refused for good: another attempt with the same message cannot succeed."""
+    """Refused for good: another attempt with the same message cannot succeed.
+
+    `suppresses` is a word of `tidings.domain.receipt.SuppressionReason` where the recipient itself is gone,
+    so that later messages need not be tried.
+    """
+
+    def __init__(self, code: str, message: str, *, suppresses: str | None = None) -> None:
+        super().__init__(code, message)
+        self.suppresses = suppresses
 
 
 class ProviderMisconfigured(PermanentFailure):

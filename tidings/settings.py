@@ -110,6 +110,9 @@ class ProviderSettings(Settings):
     """How long a provider may take until a message can be handed over: connection, TLS, log-in, envelope."""
     provider_response_timeout: float = Field(default=15, gt=0)
     """How long a provider may take to answer a message that has gone out."""
+    public_url: str | None = None
+    """Where providers reach this API, without a path: `https://notify.example.com`. Without it none is asked
+    for receipts, and callbacks are checked against the URL that they came by."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=1025, ge=1, le=65535)
     smtp_tls: SmtpTls = SmtpTls.AUTO
