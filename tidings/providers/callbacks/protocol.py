@@ -1,4 +1,4 @@
-"""What a callback reader is: it checks that a request comes from the provider, and reads the receipts in it."""
+"""What a callback reader is: it checks that a request comes from the provider, and reads its receipts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
