@@ -1,10 +1,14 @@
 """The delivery log in memory: for tests of workflows, under the same contract as the one in Postgres."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
+from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.receipt import Receipt, ReceiptKind, Received, SuppressionReason
 from tidings.domain.record import BegunAttempt, NotificationRecord
+from tidings.domain.suppression import Suppression
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import NotFound, StorageUnavailable
 
@@ -24,6 +28,8 @@ class InMemoryDeliveryLog:
 
     def __init__(self) -> None:
         self.available = True
+        self.suppressed: dict[str, Suppression] = {}
+        """By recipient: the tests have one tenant and one channel."""
         self._entries: dict[UUID, _Entry] = {}
 
     async def persist(self, notification: Notification, state: DeliveryState) -> NotificationRecord:
@@ -41,6 +47,9 @@ class InMemoryDeliveryLog:
         entry = self._entry(notification_id)
         standing = entry.attempts.get(attempt.number)
         if standing is None:
+            met = self.suppressed.get(entry.notification.recipient)
+            if met is not None and state.revision > entry.state.revision:
+                return BegunAttempt(entry.notification, entry.state, permitted=False, suppression=met)
             if not self._advance(entry, state):
                 return BegunAttempt(entry.notification, entry.state, permitted=False)
             entry.attempts[attempt.number], entry.claims[attempt.number] = attempt, claim
@@ -48,12 +57,46 @@ class InMemoryDeliveryLog:
         permitted = entry.claims.get(attempt.number) == claim and standing.outcome is None
         return BegunAttempt(entry.notification, entry.state, permitted, None if permitted else standing)
 
+    async def suppress(self, notification_id: UUID, reason: SuppressionReason, provider: str) -> None:
+        """Put the notification's recipient on the suppression list, once."""
+        notification = self._entry(notification_id).notification
+        entry = Suppression(
+            id=new_id(),
+            tenant=notification.tenant,
+            channel=notification.channel,
+            recipient=notification.recipient,
+            reason=reason,
+            provider=provider,
+            notification_id=notification_id,
+            created_at=datetime.now(UTC),
+        )
+        self.suppressed.setdefault(notification.recipient, entry)
+
     async def withdraw(self, notification_id: UUID, number: int, state: DeliveryState) -> Attempt | None:
         """Bring the notification to `state` unless attempt `number` has begun."""
         entry = self._entry(notification_id)
         if number not in entry.attempts:
             self._advance(entry, state)
         return entry.attempts.get(number)
+
+    async def receive(self, receipt: Receipt) -> Received:
+        """What a receipt comes to, in short: the rules are those of the log in Postgres."""
+        self._check()
+        entry = self._entries.get(receipt.notification_id)
+        if entry is None:
+            return Received(found=False)
+        before = entry.state.status
+        if receipt.kind is ReceiptKind.FAILED and before is Status.SENDING:
+            return Received(found=True, settled=False, before=before)
+        moved = receipt.kind is ReceiptKind.DELIVERED and before is not Status.DELIVERED
+        if moved:
+            self.deliver(receipt.notification_id)
+        return Received(found=True, moved=moved, before=before)
+
+    def deliver(self, notification_id: UUID) -> None:
+        """Bring the notification to `delivered`, as a receipt does, unknown to its workflow."""
+        entry = self._entry(notification_id)
+        entry.state = entry.state.moved(Status.DELIVERED, datetime.now(UTC), error=None)
 
     async def record(self, notification_id: UUID, state: DeliveryState, attempt: Attempt | None) -> None:
         """Bring the notification to `state`, unless a later revision is there, and finish the attempt."""

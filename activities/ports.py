@@ -4,6 +4,7 @@ from typing import Protocol
 from uuid import UUID
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.receipt import Receipt, Received, SuppressionReason
 from tidings.domain.record import BegunAttempt, NotificationRecord
 
 
@@ -23,9 +24,14 @@ class DeliveryLog(Protocol):
     ) -> BegunAttempt:
         """Record that an attempt is about to call its provider, and bring the notification to `state`.
 
-        Permitted once: to the first claim, and only if the notification has no later revision and no provider
-        has accepted it. The same claim may begin again: it knows that it has not called the provider yet.
+        Permitted once: to the first claim, and only if the notification has no later revision, no provider
+        has accepted it, and its recipient is not on the suppression list. The same claim may begin again: it
+        knows that it has not called the provider yet.
         """
+        ...
+
+    async def suppress(self, notification_id: UUID, reason: SuppressionReason, provider: str) -> None:
+        """Put the notification's recipient on the tenant's suppression list, once."""
         ...
 
     async def withdraw(self, notification_id: UUID, number: int, state: DeliveryState) -> Attempt | None:
@@ -40,4 +46,12 @@ class DeliveryLog(Protocol):
 
         That a provider has accepted it is recorded however late it comes, and never undone.
         """
+        ...
+
+
+class ReceiptLog(Protocol):
+    """The record of receipts."""
+
+    async def receive(self, receipt: Receipt) -> Received:
+        """Keep the receipt and what follows from it, however often it comes. Raises StorageUnavailable."""
         ...

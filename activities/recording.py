@@ -1,13 +1,15 @@
-"""Persist, record and withdraw: what the database knows of a notification. Each can be run any number of
-times."""
+"""Persist, record, withdraw and receive: what the database knows of a notification. Each can be run any
+number of times."""
 
 from collections.abc import Callable
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.ports import DeliveryLog
+from activities.ports import DeliveryLog, ReceiptLog
 from activities.sending import settled
 from tidings.domain.notification import Notification
+from tidings.domain.receipt import Receipt, Received
 from tidings.domain.vocabulary import Outcome
 from tidings.messages.delivery import (
     SHOWN_ATTEMPTS,
@@ -23,8 +25,11 @@ from tidings.messages.delivery import (
 class RecordingActivities:
     """Writes to the delivery log, and says by which plan this worker delivers."""
 
-    def __init__(self, log: DeliveryLog, plan_for: Callable[[Notification], DeliveryPlan]) -> None:
+    def __init__(
+        self, log: DeliveryLog, receipts: ReceiptLog, plan_for: Callable[[Notification], DeliveryPlan]
+    ) -> None:
         self._log = log
+        self._receipts = receipts
         self._plan_for = plan_for
 
     @activity.defn(name="persist")
@@ -55,3 +60,19 @@ class RecordingActivities:
         """
         begun = await self._log.withdraw(request.notification_id, request.number, request.state)
         return WithdrawReport(attempt=settled(begun) if begun else None)
+
+    @activity.defn(name="receive")
+    async def receive(self, receipt: Receipt) -> Received:
+        """Keep a receipt and what follows from it.
+
+        Raises StorageUnavailable, and ApplicationError (`NotSettled`) while the attempt that the receipt
+        speaks of has no outcome yet.
+        """
+        received = await self._receipts.receive(receipt)
+        if not received.settled:
+            raise ApplicationError(
+                "the attempt is still under way",
+                type="NotSettled",
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        return received

@@ -22,8 +22,10 @@ from activities.ports import DeliveryLog
 from activities.under_way import UnderWay
 from tidings.domain.decision import state_after
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState
+from tidings.domain.receipt import SuppressionReason
 from tidings.domain.record import BegunAttempt
-from tidings.domain.vocabulary import Channel, Outcome
+from tidings.domain.suppression import Suppression, error_for
+from tidings.domain.vocabulary import Channel, Outcome, Status
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -93,19 +95,42 @@ class SendActivities:
             attempt = await self._call(request, attempt, begun, clock)
         elif begun.earlier is not None:
             attempt = settled(begun.earlier)
+        elif begun.suppression is not None:
+            return await self._refuse(request, begun.suppression, clock)
         else:
             return SendReport(attempt=None, state=begun.state, recorded=True)
         state = state_after(sending, attempt, request.terms)
-        recorded = True
+        recorded = await self._record(request, state, attempt)
+        return SendReport(attempt=attempt, state=state, recorded=recorded)
+
+    async def _refuse(self, request: SendRequest, met: Suppression, clock: "_Clock") -> SendReport:
+        """The end without an attempt: the recipient is on the suppression list."""
+        # The revision that the attempt would have had is passed over: somebody may have been told of it.
+        before = request.state.model_copy(update={"revision": request.state.revision + 1})
+        state = before.moved(Status.FAILED, clock.now(), error=error_for(met))
+        return SendReport(attempt=None, state=state, recorded=await self._record(request, state, None))
+
+    async def _record(self, request: SendRequest, state: DeliveryState, attempt: Attempt | None) -> bool:
+        """Whether it is recorded. Whatever keeps it from that must not hide an outcome: it would be sent
+        again."""
         try:
             await self._log.record(request.notification_id, state, attempt)
         except Exception as error:
-            # Whatever the cause, an error here must not hide an outcome: it would be sent again.
             log.warning(
                 "outcome_not_recorded", notification_id=str(request.notification_id), error=repr(error)
             )
-            recorded = False
-        return SendReport(attempt=attempt, state=state, recorded=recorded)
+            return False
+        return True
+
+    async def _suppress(self, request: SendRequest, failure: SendFailure) -> None:
+        """Put a recipient that is gone on the list. Should that fail, the next message learns it again."""
+        reason = failure.suppresses if isinstance(failure, PermanentFailure) else None
+        if reason is None:
+            return
+        try:
+            await self._log.suppress(request.notification_id, SuppressionReason(reason), request.provider)
+        except Exception as error:
+            log.warning("not_suppressed", notification_id=str(request.notification_id), error=repr(error))
 
     async def _begin(
         self, notification_id: UUID, attempt: Attempt, sending: DeliveryState, under_way: UnderWay
@@ -148,6 +173,7 @@ class SendActivities:
             if isinstance(failure, ProviderMisconfigured):
                 # For the operator: the recipient and the caller can do nothing about it.
                 log.error("provider_misconfigured", provider=request.provider, code=failure.code)
+            await self._suppress(request, failure)
             return _failed(attempt, failure, clock.now())
         except TimeoutError:
             late = UnknownOutcome("timeout", f"The provider had not answered after {request.timeout:g} s.")

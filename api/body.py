@@ -17,7 +17,7 @@ async def read_json(request: Request, max_bytes: int, *, optional: bool = False)
     """
     if not optional:
         _check_type(request)
-    body = await _read(request, max_bytes)
+    body = await read_body(request, max_bytes)
     if optional:
         if not body:
             return {}
@@ -40,7 +40,8 @@ def _check_type(request: Request) -> None:
         raise Problem(problems.UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.")
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The request's body as it came. Raises Problem: 413 beyond `max_bytes`."""
     too_large = Problem(problems.TOO_LARGE, f"The body may have at most {max_bytes} bytes.")
     declared = request.headers.get("Content-Length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+from api.callbacks import Callbacks
 from api.key_cache import KeyCache
 from api.service import NotificationService
 from api.steering import Steering
@@ -20,8 +21,11 @@ from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.database.notifications import NotificationRepository
+from tidings.database.receipts import PostgresReceiptLog
+from tidings.database.suppressions import SuppressionRepository
 from tidings.errors import StorageUnavailable
-from tidings.settings import ApiSettings, DatabaseSettings
+from tidings.providers.callbacks.registry import build_readers
+from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
 from tidings.temporal.schedules import NotificationSchedules
@@ -36,11 +40,14 @@ class ApiConfiguration:
 
     api: ApiSettings
     database: DatabaseSettings
+    providers: ProviderSettings
 
     @classmethod
     def load(cls) -> Self:
         """Read them. Raises SetupError."""
-        return cls(api=ApiSettings.load(), database=DatabaseSettings.load())
+        return cls(
+            api=ApiSettings.load(), database=DatabaseSettings.load(), providers=ProviderSettings.load()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,10 @@ class Parts:
     submitting: Submitting
     steering: Steering
     schedules: NotificationSchedules
+    suppressions: SuppressionRepository
+    callbacks: Callbacks
+    public_url: str | None
+    """Where providers reach this API; None: wherever a request says that it came to."""
     probes: Mapping[str, Probe]
 
 
@@ -70,6 +81,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     keys = KeyCache(
         ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
     )
+    callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
     refreshing = asyncio.create_task(keys.keep_fresh())
     try:
         yield Parts(
@@ -80,6 +92,9 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             submitting=Submitting(service, workflows),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
+            suppressions=SuppressionRepository(engine),
+            callbacks=callbacks,
+            public_url=configuration.providers.public_url,
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),
@@ -89,6 +104,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
         refreshing.cancel()
         with suppress(asyncio.CancelledError):
             await refreshing
+        await callbacks.aclose()
         await engine.dispose()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,7 +14,15 @@ from starlette.routing import BaseRoute, Match
 from api import problems
 from api.problems import Problem, problem_response
 from api.validation import field_errors
-from tidings.errors import NotFound, OrchestratorUnavailable, StorageUnavailable
+from tidings.errors import (
+    ForgedCallback,
+    MalformedCallback,
+    NotFound,
+    OrchestratorUnavailable,
+    StorageUnavailable,
+)
+
+log = structlog.get_logger("api")
 
 
 def install(app: FastAPI) -> None:
@@ -80,6 +89,16 @@ def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) 
     )
 
 
+def _forged_callback(request: Request, error: ForgedCallback) -> Problem:
+    log.warning("callback_refused", path=request.url.path, reason=str(error))
+    return Problem(problems.FORGED_CALLBACK, f"{error}")
+
+
+def _malformed_callback(request: Request, error: MalformedCallback) -> Problem:
+    log.warning("callback_unreadable", path=request.url.path, reason=str(error))
+    return Problem(problems.MALFORMED_CALLBACK, f"{error}")
+
+
 _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     Problem: _itself,
     RequestValidationError: _invalid_query,
@@ -87,4 +106,6 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     NotFound: _not_found,
     StorageUnavailable: _storage_unavailable,
     OrchestratorUnavailable: _orchestrator_unavailable,
+    ForgedCallback: _forged_callback,
+    MalformedCallback: _malformed_callback,
 }

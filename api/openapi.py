@@ -51,6 +51,13 @@ SUBMISSION = {"parameters": [_IDEMPOTENCY_KEY], **_body(Submission)}
 CANCEL_BODY = _body(CancelBody, required=False)
 RETRY_BODY = _body(RetryBody, required=False)
 CREATED = _created("Accepted, and safe.", "The notification's path.", **{REPLAYED: _REPLAYED})
+CALLBACK_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "As the provider sends and signs it.",
+        "content": {"*/*": {"schema": {"type": "string"}}},
+    }
+}
 SCHEDULE_BODY = _body(ScheduleSubmission)
 SCHEDULE_CREATED = _created("It fires from now on.", "The schedule's path.")
 

@@ -15,6 +15,7 @@ from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
+from tidings.database.receipts import PostgresReceiptLog
 from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
@@ -23,6 +24,7 @@ from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSetting
 from tidings.temporal import names
 from workflows.deliver_notification import DeliverNotification
 from workflows.fire_schedule import FireSchedule
+from workflows.record_receipt import RecordReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
     engine = create_engine(configuration.database)
     registry = build_providers(configuration.providers)
     log = PostgresDeliveryLog(engine)
-    recording = RecordingActivities(log, Planner(configuration.delivery))
+    recording = RecordingActivities(log, PostgresReceiptLog(engine), Planner(configuration.delivery))
     sending = SendActivities(log, registry)
     try:
         yield [
@@ -91,8 +93,8 @@ def _records_worker(client: Client, recording: RecordingActivities, settings: Wo
     return Worker(
         client,
         task_queue=names.TASK_QUEUE,
-        workflows=[DeliverNotification, FireSchedule],
-        activities=[recording.persist, recording.record, recording.withdraw],
+        workflows=[DeliverNotification, FireSchedule, RecordReceipt],
+        activities=[recording.persist, recording.record, recording.withdraw, recording.receive],
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(minimum=2),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2),

@@ -60,6 +60,7 @@ class DeliverNotification:
         self._retry_requested = carried.retry_requested if carried else None
         self._parked_until = carried.parked_until if carried else None
         self._window_is_over = False
+        self._receipt_came = False
         self._expiry: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -96,6 +97,11 @@ class DeliverNotification:
             self._cancel_requested = False
         self._journal.note(signal_line(workflow.now(), names.SIGNAL_RETRY, note))
 
+    @workflow.signal(name=names.SIGNAL_RECEIPT)
+    def receipt(self, argument: RawValue = _NO_ARGUMENT) -> None:
+        """The database has a provider's later word: look there before anything else is done."""
+        self._receipt_came = True
+
     @workflow.signal(dynamic=True)
     def other(self, name: str, _arguments: Sequence[RawValue]) -> None:
         """A signal we do not know, such as a misspelt one: said so in the trace, and of no effect."""
@@ -124,11 +130,16 @@ class DeliverNotification:
         """Go on until the end. The plan if a new run is to go on, because the history has grown long."""
         plan = self._plan or await self._journal.persist()
         await self._journal.publish()
-        while not self._has_ended():
+        while True:
+            if self._receipt_came:
+                self._receipt_came = False
+                await self._journal.look_up()
+                await self._journal.publish()
+            if self._has_ended():
+                return None
             if self._is_full():
                 return plan
             await self._go_on(plan)
-        return None
 
     def _has_ended(self) -> bool:
         status = self._journal.state.status
@@ -153,7 +164,7 @@ class DeliverNotification:
                     await self._attempt(plan)
 
     async def _wait_for_send_at(self) -> bool:
-        """Whether its time has come, or a `cancel` has; False if this run has to end first."""
+        """Whether its time has come, or a `cancel` has; False if something else has to be seen to first."""
         send_at = self._notification.send_at
         if send_at is not None and not await self._wait(
             lambda: self._cancel_requested,
@@ -198,7 +209,7 @@ class DeliverNotification:
         """One attempt, or the end that comes before it: cancelled, expired, or this run's own."""
         # A `number` is given for one that has begun already: it only wants to be asked for.
         begun, number = number is not None, number or self._journal.state.attempt_count + 1
-        while not self._is_full():
+        while not self._is_full() and (begun or not self._receipt_came):
             by_hand = not begun and self._retry_requested is not None
             if by_hand:
                 due = None
@@ -272,7 +283,7 @@ class DeliverNotification:
 
     def _cuts_short(self, request: SendRequest) -> bool:
         early = request.due is not None and self._retry_requested is not None
-        return early or self._cancel_requested or self._is_expired()
+        return early or self._cancel_requested or self._receipt_came or self._is_expired()
 
     async def _adopt(self, report: SendReport) -> None:
         """Go on from what the attempt has led to."""
@@ -281,9 +292,9 @@ class DeliverNotification:
         state, recorded = report.state, report.recorded
         if report.attempt is not None:
             self._journal.remember(report.attempt)
+        came_too_late = report.attempt is None and state.revision == self._journal.state.revision
         self._journal.state = state
-        if report.attempt is None and not recorded:
-            # None was made, for it was too late.
+        if came_too_late:
             state = self._journal.ended(Status.EXPIRED)
         elif self._cancel_requested and state.status in (Status.RETRYING, Status.FAILED):
             state, recorded = self._journal.ended(Status.CANCELLED), False
@@ -329,13 +340,15 @@ class DeliverNotification:
         return workflow.info().is_continue_as_new_suggested()
 
     async def _wait(self, condition: Callable[[], bool], *, until: datetime, summary: str) -> bool:
-        """Whether `condition` or `until` has come; False if this run has to end first."""
+        """Whether `condition` or `until` has come; False if a receipt has, or this run has to end first."""
         left = (until - workflow.now()).total_seconds()
         if left <= 0 or condition():
             return True
         try:
             await workflow.wait_condition(
-                lambda: condition() or self._is_full(), timeout=left, timeout_summary=summary
+                lambda: condition() or self._receipt_came or self._is_full(),
+                timeout=left,
+                timeout_summary=summary,
             )
         except TimeoutError:
             return True

@@ -62,6 +62,10 @@ class Journal:
         self.recorded = True
         return known.plan
 
+    async def look_up(self) -> None:
+        """Go on from what the database knows: a receipt may have brought it further."""
+        await self.persist()
+
     async def adopt(self, state: DeliveryState, *, recorded: bool, attempt: Attempt | None = None) -> None:
         """Take over a state, and the attempt that led there, and make it known."""
         self.state, self.recorded = state, recorded

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import UtcTime
 from tidings.domain.notification import Attempt, DeliveryError
+from tidings.domain.receipt import Receipt, ReceiptKind
 from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import Channel, Outcome, Priority, Status
 
@@ -56,6 +57,27 @@ class AttemptView(_View):
             provider_reference=attempt.provider_reference,
             started_at=attempt.started_at,
             finished_at=attempt.finished_at,
+        )
+
+
+class ReceiptView(_View):
+    """A provider's later word. `noted` changes no status: a complaint says that the mail had arrived."""
+
+    provider: str
+    kind: ReceiptKind
+    error: ErrorView | None
+    provider_reference: str | None
+    occurred_at: UtcTime
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """The receipt as its notification's owner sees it."""
+        return cls(
+            provider=receipt.provider,
+            kind=receipt.kind,
+            error=ErrorView.of(receipt.error),
+            provider_reference=receipt.provider_reference,
+            occurred_at=receipt.occurred_at,
         )
 
 
@@ -115,13 +137,16 @@ class NotificationView(_View):
 
 
 class NotificationDetails(NotificationView):
-    """A notification with its body and every attempt."""
+    """A notification with its body, every attempt and every receipt."""
 
     body: str
     attempts: list[AttemptView]
+    receipts: list[ReceiptView]
 
     @classmethod
     def of(cls, record: NotificationRecord, workflow: WorkflowView, **more: Any) -> Self:
-        """The record with its attempts."""
+        """The record with its attempts and receipts."""
         attempts = [AttemptView.of(attempt) for attempt in record.attempts]
-        return super().of(record, workflow, body=record.notification.body, attempts=attempts, **more)
+        receipts = [ReceiptView.of(receipt) for receipt in record.receipts]
+        body = record.notification.body
+        return super().of(record, workflow, body=body, attempts=attempts, receipts=receipts, **more)

@@ -24,7 +24,7 @@ from tests.support import eventually, free_port
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.domain.api_key import ApiKey, new_secret
-from tidings.settings import ApiSettings, DatabaseSettings
+from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings
 from tidings.temporal import names
 
 EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "Hello, Ada."}
@@ -145,6 +145,10 @@ async def forgotten(client: Client, id: str) -> None:
     await eventually(gone)
 
 
+PUBLIC_URL = "https://notify.example.com"
+"""Where providers are told to call back."""
+
+
 async def make_key(database_url: str, tenant: str = "acme", secret: str | None = None) -> tuple[str, ApiKey]:
     """A key in the database: its secret and what is stored of it."""
     secret = secret or new_secret()
@@ -165,6 +169,7 @@ async def running_api(
         database=DatabaseSettings(
             database_url=PostgresDsn(database_url), database_connect_timeout=2, database_pool_timeout=2
         ),
+        providers=ProviderSettings(public_url=PUBLIC_URL),
     )
     profile = {"TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}
     async with contextlib.AsyncExitStack() as stack:

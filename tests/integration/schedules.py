@@ -18,6 +18,7 @@ from tests.integration.database import open_engine
 from tests.support import eventually
 from tests.workflows.delivery import ScriptedProvider
 from tidings.database.delivery_log import PostgresDeliveryLog
+from tidings.database.receipts import PostgresReceiptLog
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
@@ -101,7 +102,7 @@ async def schedule_worker(client: Client, database_url: str) -> AsyncIterator[Sc
     )
     async with open_engine(database_url) as engine:
         log = PostgresDeliveryLog(engine)
-        recording = RecordingActivities(log, lambda notification: plan)
+        recording = RecordingActivities(log, PostgresReceiptLog(engine), lambda notification: plan)
         records = Worker(
             client,
             task_queue=names.TASK_QUEUE,

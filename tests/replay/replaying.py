@@ -11,8 +11,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from workflows.deliver_notification import DeliverNotification
 from workflows.fire_schedule import FireSchedule
+from workflows.record_receipt import RecordReceipt
 
-WORKFLOWS: list[type] = [DeliverNotification, FireSchedule]
+WORKFLOWS: list[type] = [DeliverNotification, FireSchedule, RecordReceipt]
 """All workflows that a worker runs."""
 
 ADVICE = """\

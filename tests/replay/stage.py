@@ -64,12 +64,12 @@ class Stage:
     async def records(self, *, retry: RetrySchedule = QUICK, retry_window: float = 60) -> AsyncIterator[None]:
         """A worker of workflows and records for the block."""
         plan = DeliveryPlan(route=["smtp"], retry=retry, attempt_timeout=2, retry_window=retry_window)
-        recording = RecordingActivities(self.log, lambda notification: plan)
+        recording = RecordingActivities(self.log, self.log, lambda notification: plan)
         async with Worker(
             self.client,
             task_queue=names.TASK_QUEUE,
             workflows=WORKFLOWS,
-            activities=[recording.persist, recording.record, recording.withdraw],
+            activities=[recording.persist, recording.record, recording.withdraw, recording.receive],
         ):
             yield
 

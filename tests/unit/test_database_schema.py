@@ -21,6 +21,8 @@ CHANGING = {
     "notifications": set(STATE_COLUMNS),
     "delivery_attempts": set(ATTEMPT_COLUMNS) - {"number"},
     "api_keys": {"revoked_at"},
+    "receipts": set(),
+    "suppressions": set(),
 }
 
 

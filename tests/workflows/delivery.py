@@ -26,6 +26,7 @@ from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.temporal import names
 from tidings.temporal.start_options import start_options
 from workflows.deliver_notification import DeliverNotification
+from workflows.record_receipt import RecordReceipt
 
 Handle = WorkflowHandle[Any, DeliveryResult]
 
@@ -147,12 +148,12 @@ async def delivery_worker(
         retry_window=retry_window,
         **{"route": ["smtp"]} | plan_fields,
     )
-    recording = RecordingActivities(delivery.store, lambda notification: plan)
+    recording = RecordingActivities(delivery.store, delivery.log, lambda notification: plan)
     records = Worker(
         client,
         task_queue=names.TASK_QUEUE,
-        workflows=[DeliverNotification],
-        activities=[recording.persist, recording.record, recording.withdraw],
+        workflows=[DeliverNotification, RecordReceipt],
+        activities=[recording.persist, recording.record, recording.withdraw, recording.receive],
     )
     async with records:
         if not sends:

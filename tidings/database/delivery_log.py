@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    not_,
     or_,
     select,
     update,
@@ -41,9 +42,18 @@ from tidings.database.rows import (
     state_values,
 )
 from tidings.database.storage import fetch
+from tidings.database.suppressions import (
+    is_suppressed,
+    put_on_list,
+    put_on_list_parameters,
+    suppression_as_json,
+)
 from tidings.database.tables import delivery_attempts, notifications
+from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.receipt import SuppressionReason
 from tidings.domain.record import BegunAttempt, NotificationRecord
+from tidings.domain.suppression import Suppression
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import NotFound, StorageUnavailable
 
@@ -67,8 +77,9 @@ class PostgresDeliveryLog:
     ) -> BegunAttempt:
         """Record that an attempt is about to call its provider, and bring the notification to `state`.
 
-        Permitted to the first claim, while the notification has no later revision and is not sent. The same
-        claim may begin again, unless the attempt has an outcome by then. Raises NotFound.
+        Permitted to the first claim, while the notification has no later revision, is not sent, and its
+        recipient is not on the suppression list. The same claim may begin again, unless the attempt has an
+        outcome by then. Raises NotFound.
         """
         parameters = _parameters(notification_id, attempt, state) | {"the_claim": claim}
         for _ in range(_TRIES):
@@ -82,6 +93,9 @@ class PostgresDeliveryLog:
                 return BegunAttempt(notification, standing, permitted, None if permitted else earlier)
             if standing.revision >= state.revision or standing.status in _ARRIVED:
                 return BegunAttempt(notification, standing, permitted=False)
+            if row["suppression"] is not None:
+                met = Suppression.model_validate(row["suppression"])
+                return BegunAttempt(notification, standing, permitted=False, suppression=met)
         raise StorageUnavailable("many writers at once for one notification")
 
     async def withdraw(self, notification_id: UUID, number: int, state: DeliveryState) -> Attempt | None:
@@ -107,6 +121,11 @@ class PostgresDeliveryLog:
         """
         statement = _RECORD_STATE if attempt is None else _RECORD_ATTEMPT
         await self._row(statement, notification_id, _parameters(notification_id, attempt, state))
+
+    async def suppress(self, notification_id: UUID, reason: SuppressionReason, provider: str) -> None:
+        """Put the notification's recipient on the tenant's suppression list, once."""
+        parameters = put_on_list_parameters(new_id(), reason, provider) | {"the_id": notification_id}
+        await fetch(self._engine, _SUPPRESS, parameters)
 
     async def _row(
         self, statement: Select[Any], notification_id: UUID, parameters: dict[str, Any]
@@ -195,14 +214,14 @@ def _insert_attempt(source: ColumnElement[bool] | CTE, claim: ColumnElement[Any]
     return insert(delivery_attempts).from_select(["notification_id", *values], rows)
 
 
-def _with_attempt(moved: CTE) -> Select[Any]:
+def _with_attempt(moved: CTE, *more: ColumnElement[Any]) -> Select[Any]:
     """The notification and the attempt as they were before this statement, and whether it moved them."""
     attempt = [delivery_attempts.c[name].label(f"attempt_{name}") for name in (*ATTEMPT_COLUMNS, "claim")]
     beside = and_(
         delivery_attempts.c.notification_id == notifications.c.id, delivery_attempts.c.number == _NUMBER
     )
     return (
-        select(notifications, *attempt, exists(select(moved)).label("moved"))
+        select(notifications, *attempt, exists(select(moved)).label("moved"), *more)
         .select_from(notifications.outerjoin(delivery_attempts, beside))
         .where(_THIS)
     )
@@ -222,9 +241,10 @@ def _persist() -> Any:
 
 def _begin() -> Select[Any]:
     # An attempt of that number is there only if the notification has gone on to it: no conflict can be.
-    moved = _moved(_unsent_before(_state_given()), notifications.c.attempt_count < _NUMBER).cte("moved")
+    unsent = (_unsent_before(_state_given()), notifications.c.attempt_count < _NUMBER)
+    moved = _moved(*unsent, not_(is_suppressed())).cte("moved")
     begun = _insert_attempt(moved, claim=_given(delivery_attempts, "claim", "the")).cte("begun")
-    return _with_attempt(moved).add_cte(begun)
+    return _with_attempt(moved, suppression_as_json()).add_cte(begun)
 
 
 def _withdraw() -> Select[Any]:
@@ -255,4 +275,5 @@ _PERSIST = _persist()
 _BEGIN = _begin()
 _WITHDRAW = _withdraw()
 _RECORD_ATTEMPT = _record_attempt()
+_SUPPRESS = put_on_list()
 _RECORD_STATE = select(notifications.c.id).where(_THIS).add_cte(_moved(_forward()).cte("moved"))

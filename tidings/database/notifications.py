@@ -7,9 +7,16 @@ from sqlalchemy import ColumnElement, any_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tidings.database.rows import ATTEMPT_COLUMNS, attempt_from, notification_from, state_from
+from tidings.database.rows import (
+    ATTEMPT_COLUMNS,
+    RECEIPT_COLUMNS,
+    attempt_from,
+    notification_from,
+    receipt_from,
+    state_from,
+)
 from tidings.database.storage import fetch
-from tidings.database.tables import delivery_attempts, notifications
+from tidings.database.tables import delivery_attempts, notifications, receipts
 from tidings.domain.record import NotificationFilter, NotificationRecord, Page, Position
 
 _NEWEST_FIRST = (notifications.c.created_at.desc(), notifications.c.id.desc())
@@ -33,6 +40,20 @@ def attempts_as_json(notification_id: ColumnElement[UUID]) -> ColumnElement[Any]
     )
 
 
+def _receipts_as_json() -> ColumnElement[Any]:
+    """All receipts of the statement's notification as one JSON array, in the order they came."""
+    columns = receipts.c
+    parts = (part for name in RECEIPT_COLUMNS for part in (name, columns[name]))
+    listed = func.json_agg(aggregate_order_by(func.json_build_object(*parts), columns.received_at))
+    return (
+        select(listed)
+        .where(columns.notification_id == notifications.c.id)
+        .correlate(notifications)
+        .scalar_subquery()
+        .label("receipts")
+    )
+
+
 class NotificationRepository:
     """The queries. Every call raises StorageUnavailable while Postgres is away."""
 
@@ -44,7 +65,7 @@ class NotificationRepository:
 
         No tenant means any: that is for operators, who have the database's password.
         """
-        statement = select(notifications, attempts_as_json(notifications.c.id)).where(
+        statement = select(notifications, attempts_as_json(notifications.c.id), _receipts_as_json()).where(
             notifications.c.id == id
         )
         if tenant is not None:
@@ -116,6 +137,9 @@ def _position_of(row: dict[str, Any]) -> Position:
 
 
 def record_from(row: dict[str, Any]) -> NotificationRecord:
-    """The record, with its attempts if the row has them as JSON."""
+    """The record, with its attempts and receipts if the row has them as JSON."""
     attempts = [attempt_from(attempt) for attempt in row.get("attempts") or ()]
-    return NotificationRecord(notification=notification_from(row), state=state_from(row), attempts=attempts)
+    receipts = [receipt_from(receipt) for receipt in row.get("receipts") or ()]
+    return NotificationRecord(
+        notification=notification_from(row), state=state_from(row), attempts=attempts, receipts=receipts
+    )

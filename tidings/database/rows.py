@@ -6,6 +6,7 @@ from typing import Any
 from tidings.database.tables import notifications
 from tidings.domain.api_key import ApiKey
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
+from tidings.domain.receipt import Receipt
 
 STATE_COLUMNS = (
     "status",
@@ -38,6 +39,18 @@ ATTEMPT_COLUMNS = (
     "finished_at",
 )
 """The columns of `delivery_attempts` that an `Attempt` is made of."""
+
+RECEIPT_COLUMNS = (
+    "provider",
+    "event_id",
+    "kind",
+    "provider_reference",
+    "error_code",
+    "error_message",
+    "occurred_at",
+    "notification_id",
+)
+"""The columns of `receipts` that a `Receipt` is made of."""
 
 
 def notification_values(notification: Notification) -> dict[str, Any]:
@@ -76,6 +89,11 @@ def attempt_from(row: Mapping[str, Any]) -> Attempt:
     return Attempt.model_validate(_with_deep_error({name: row[name] for name in ATTEMPT_COLUMNS}))
 
 
+def receipt_from(row: Mapping[str, Any]) -> Receipt:
+    """A receipt, from JSON with the columns' names. Whom it put on a list, the list knows."""
+    return Receipt.model_validate(_with_deep_error({name: row[name] for name in RECEIPT_COLUMNS}))
+
+
 def api_key_from(row: Mapping[str, Any]) -> ApiKey:
     """A key without its hash."""
     return ApiKey.model_validate({name: row[name] for name in ApiKey.model_fields})
@@ -83,9 +101,9 @@ def api_key_from(row: Mapping[str, Any]) -> ApiKey:
 
 def _with_flat_error(values: dict[str, Any]) -> dict[str, Any]:
     error: DeliveryError | None = values.pop("error")
-    values["error_code"] = _storable(error.code if error else None)
-    values["error_message"] = _storable(error.message if error else None)
-    values["provider_reference"] = _storable(values["provider_reference"])
+    values["error_code"] = storable(error.code if error else None)
+    values["error_message"] = storable(error.message if error else None)
+    values["provider_reference"] = storable(values["provider_reference"])
     return values
 
 
@@ -95,7 +113,7 @@ def _with_deep_error(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _storable(text: str | None) -> str | None:
+def storable(text: str | None) -> str | None:
     """A provider's words, made fit for Postgres text, which holds neither NUL nor lone surrogates.
 
     The record of an attempt must not fail for ever because a server's reply was binary.

@@ -33,6 +33,7 @@ from sqlalchemy import (
     text,
 )
 
+from tidings.domain.receipt import ReceiptKind, SuppressionReason
 from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
 
 metadata = MetaData(
@@ -124,6 +125,43 @@ delivery_attempts = Table(
     _one_of("outcome", Outcome),
     CheckConstraint("number > 0", name="number"),
     postgresql_with={"fillfactor": "80"},
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("notification_id", Uuid, ForeignKey(notifications.c.id, ondelete="CASCADE"), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("provider_reference", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    _time("occurred_at", nullable=False),
+    _time("received_at", nullable=False),
+    # A receipt that comes again has the same key.
+    PrimaryKeyConstraint("notification_id", "provider", "event_id"),
+    _one_of("kind", ReceiptKind),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    # What test notifications meet with rules nobody out for live ones.
+    Column("mode", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    # A device token or a URL may be longer than an index entry can hold.
+    Column("recipient_hash", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("notification_id", Uuid, nullable=False),
+    _time("created_at", nullable=False),
+    _one_of("reason", SuppressionReason),
+    Index(None, "tenant", "mode", "channel", "recipient_hash", unique=True),
+    Index(None, "tenant", "created_at", "id"),
 )
 
 api_keys = Table(

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tidings.domain.notification import DeliveryError
+from tidings.domain.vocabulary import Status
 
 
 class ReceiptKind(StrEnum):
@@ -43,3 +44,25 @@ class Receipt(BaseModel):
     suppresses: SuppressionReason | None = None
     """Why the recipient must get nothing more; None if it may."""
     occurred_at: AwareDatetime
+
+
+class Received(BaseModel):
+    """What became of a receipt.
+
+    `found`: there is such a notification. `settled`: nothing is left to do; else it is to come again, once
+    the attempt under way has its outcome. `repeated`: it had come before. `moved`: it brought the
+    notification on, from the status `before`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    found: bool
+    settled: bool = True
+    repeated: bool = False
+    moved: bool = False
+    before: Status | None = None
+
+    @property
+    def may_be_waited_for(self) -> bool:
+        """Whether the notification's workflow may still be open, and ought to look."""
+        return self.found and not (self.moved and self.before is Status.SENT)

@@ -8,6 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.receipt import Receipt
+from tidings.domain.suppression import Suppression
 from tidings.domain.vocabulary import Channel, Status
 
 
@@ -19,6 +21,7 @@ class NotificationRecord(BaseModel):
     notification: Notification
     state: DeliveryState
     attempts: list[Attempt] = []
+    receipts: list[Receipt] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class BegunAttempt:
     state: DeliveryState
     permitted: bool
     earlier: Attempt | None = None
+    suppression: Suppression | None = None
+    """Why it is not permitted, if the recipient is on the suppression list."""
 
 
 @dataclass(frozen=True, slots=True)

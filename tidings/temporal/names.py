@@ -12,8 +12,10 @@ from tidings.domain.vocabulary import Channel, Priority
 WORKFLOW_TYPE = "DeliverNotification"
 SIGNAL_CANCEL = "cancel"
 SIGNAL_RETRY = "retry"
+SIGNAL_RECEIPT = "receipt"
 QUERY_STATUS = "status"
 
+RECEIPT_WORKFLOW_TYPE = "RecordReceipt"
 FIRE_WORKFLOW_TYPE = "FireSchedule"
 SCHEDULE_MEMO = "schedule"
 
@@ -54,6 +56,12 @@ def id_of_schedule(schedule_id: str) -> UUID:
 def fire_id(id: UUID | str) -> str:
     """The id of a schedule's workflow; Temporal appends the time of each firing."""
     return f"{schedule_id(id)}-fire"
+
+
+def receipt_workflow_id(notification_id: UUID | str, provider: str, event_id: str) -> str:
+    """The id of the workflow of a receipt that could not be recorded at once: the same for its repetition."""
+    digest = hashlib.blake2b(f"{provider} {event_id}".encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return f"receipt-{notification_id}-{digest}"
 
 
 def send_queue(channel: Channel) -> str:

@@ -11,10 +11,12 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidings.domain.notification import DeliveryState, Notification
+from tidings.domain.receipt import Receipt
 from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import Status
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
@@ -102,6 +104,29 @@ class NotificationWorkflows:
                     return False
                 raise
         return True
+
+    async def look_at_receipt(self, notification_id: UUID) -> None:
+        """Have the notification's workflow look at what a receipt has left in the database, if it is open."""
+        with translated():
+            try:
+                await self._handle(notification_id).signal(names.SIGNAL_RECEIPT, rpc_timeout=self._timeout)
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def keep_receipt(self, receipt: Receipt) -> None:
+        """Start a workflow that records the receipt as soon as that can be done. Once this returns, it
+        survives any crash."""
+        with translated():
+            await self._client.start_workflow(
+                names.RECEIPT_WORKFLOW_TYPE,
+                receipt,
+                id=names.receipt_workflow_id(receipt.notification_id, receipt.provider, receipt.event_id),
+                task_queue=names.TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"receipt by {receipt.provider}",
+                rpc_timeout=self._timeout,
+            )
 
     async def retry(self, record: NotificationRecord, note: SignalNote | None = None) -> None:
         """Signal `retry`, in one step with starting a new run where no workflow is open to take it.
