@@ -329,3 +329,20 @@ async def test_a_cancellation_ends_the_tries_to_begin(monkeypatch: pytest.Monkey
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (provider.calls, log.attempts(notification.id)) == ([], [])
+
+
+async def test_a_suppressed_recipient_fails_without_an_attempt() -> None:
+    log, provider = (
+        InMemoryDeliveryLog(),
+        ScriptedProvider([PermanentFailure("x", "gone", suppresses="gone")]),
+    )
+    first = await persisted(log)
+    await run(log, provider, request_for(first))
+    later = await persisted(log)
+    report = await report_of(log, provider, request_for(later))
+    assert (report.attempt, report.recorded, len(provider.calls)) == (None, True, 1)
+    assert report.state.status is Status.FAILED
+    assert report.state.error is not None
+    assert report.state.error.code == "suppressed"
+    assert (report.state.attempt_count, log.attempts(later.id)) == (0, [])
+    assert log.state(later.id) == report.state

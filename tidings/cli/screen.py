@@ -46,6 +46,7 @@ def print_notification(notification: dict[str, Any]) -> None:
         "schedule": notification["schedule_id"],
         "created": notification["created_at"],
         "sent": notification["sent_at"],
+        "delivered": notification["delivered_at"],
         "reference": notification["provider_reference"],
         "workflow": notification["workflow"]["url"],
     }
@@ -57,6 +58,9 @@ def print_notification(notification: dict[str, Any]) -> None:
     if notification.get("attempts"):
         console.print()
         console.print(_attempts(notification["attempts"]))
+    if notification.get("receipts"):
+        console.print()
+        console.print(_receipts(notification["receipts"]))
 
 
 def print_list(page: dict[str, Any]) -> None:
@@ -103,6 +107,18 @@ def _attempts(attempts: list[dict[str, Any]]) -> Table:
         table.add_row(
             *(str(attempt["number"]), attempt["provider"], attempt["outcome"] or "under way"),
             *(short_time(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
+        )
+    return table
+
+
+def _receipts(receipts: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("receipt", "provider", "occurred", "reason"):
+        table.add_column(column, no_wrap=column != "reason", overflow="fold")
+    for receipt in receipts:
+        table.add_row(
+            *(receipt["kind"], receipt["provider"], short_time(receipt["occurred_at"])),
+            Text(_error(receipt["error"]) or ""),
         )
     return table
 
