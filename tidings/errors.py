@@ -8,6 +8,7 @@ TidingsError
 ├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
 ├── ForgedCallback           a callback that nobody has proven to come from its provider
 ├── MalformedCallback        a provider's callback that cannot be read
+├── CallbackPostponed        a callback that cannot be dealt with now: the provider is to send it again
 └── SendFailure              a provider did not accept a message
     ├── TransientFailure     a passing cause: try again, not before `retry_after`
     ├── PermanentFailure     refused for good: trying again cannot help
@@ -55,6 +56,10 @@ class ForgedCallback(TidingsError):
 
 class MalformedCallback(TidingsError):
     """It comes from the provider, but cannot be read."""
+
+
+class CallbackPostponed(TidingsError):
+    """What is needed to deal with it cannot be had now. A `503` has the provider send it again."""
 
 
 class SendFailure(TidingsError):

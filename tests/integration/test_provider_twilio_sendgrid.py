@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import aiohttp
 import pytest
@@ -82,6 +84,23 @@ async def test_an_sms_stands_in_the_inbox_under_twilio() -> None:
     assert (received.subject, received.notification_id) == (None, message.key)
     assert ("From", "+14155552345") in received.headers
     assert "token" not in str(received.headers)
+
+
+@pytest.mark.parametrize("public", [None, "https://notify.example.com"])
+async def test_receipts_are_asked_for_only_where_twilio_can_reach_us(public: str | None) -> None:
+    forms: list[dict[str, list[str]]] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        [length] = re.findall(rb"(?i)content-length: (\d+)", head)
+        forms.append(parse_qs((await reader.readexactly(int(length))).decode()))
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+
+    message = sms()
+    async with serving(take) as port:
+        await deliver(twilio(f"http://127.0.0.1:{port}", provider_settings(public_url=public)), message)
+    told = forms[0].get("StatusCallback")
+    assert told == ([f"{public}/v1/callbacks/twilio?notification={message.key}"] if public else None)
 
 
 async def test_the_reference_is_found_behind_the_longest_body() -> None:

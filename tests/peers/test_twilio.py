@@ -17,6 +17,7 @@ from tests.provider_support import RunningSandbox, outgoing, provider_settings, 
 from tidings.domain.vocabulary import Channel
 from tidings.providers.protocol import OutgoingMessage
 from tidings.providers.twilio import TwilioProvider, TwilioSettings
+from tidings.settings import ProviderSettings
 
 pytestmark = pytest.mark.peer
 
@@ -69,9 +70,9 @@ async def proxy(specification: Path, sandbox: RunningSandbox) -> AsyncIterator[s
         yield url
 
 
-def twilio(url: str, **given: Any) -> TwilioProvider:
+def twilio(url: str, settings: ProviderSettings | None = None, **given: Any) -> TwilioProvider:
     own = TwilioSettings(_env_file=None, twilio_url=url, **{"twilio_account_sid": ACCOUNT, **given})
-    return TwilioProvider(provider_settings(), own)
+    return TwilioProvider(settings or provider_settings(), own)
 
 
 def sms(body: str = "It works.", recipient: str = "+14155550100") -> OutgoingMessage:
@@ -80,7 +81,7 @@ def sms(body: str = "It works.", recipient: str = "+14155550100") -> OutgoingMes
 
 @pytest.mark.parametrize("given", [WITH_NUMBER, WITH_SERVICE, WITH_BOTH])
 async def test_every_request_is_valid_by_twilios_specification(mock: str, given: dict[str, str]) -> None:
-    provider = twilio(mock, **given)
+    provider = twilio(mock, provider_settings(public_url="https://notify.example.com"), **given)
     for body in BODIES:
         assert (await provider.send(sms(body))).reference is not None
     await provider.aclose()
@@ -122,20 +123,22 @@ async def test_every_field_is_one_of_twilios(specification: Path) -> None:
         await writer.drain()
 
     async with serving(take) as port:
-        provider = twilio(f"http://127.0.0.1:{port}", **WITH_BOTH)
-        await provider.send(sms("a=b&c"))
-        await provider.aclose()
-    assert sent == [
-        {"To": ["+14155550100"], "Body": ["a=b&c"], "From": ["Tidings"], "MessagingServiceSid": [SERVICE]}
-    ]
-    assert sent[0].keys() <= fields_of(specification)
+        message = sms("a=b&c")
+        for settings in (provider_settings(), provider_settings(public_url="https://notify.example.com/")):
+            provider = twilio(f"http://127.0.0.1:{port}", settings, **WITH_BOTH)
+            await provider.send(message)
+            await provider.aclose()
+    form = {"To": ["+14155550100"], "Body": ["a=b&c"], "From": ["Tidings"], "MessagingServiceSid": [SERVICE]}
+    callback = f"https://notify.example.com/v1/callbacks/twilio?notification={message.notification_id}"
+    assert sent == [form, form | {"StatusCallback": [callback]}]
+    assert sent[1].keys() <= fields_of(specification)
 
 
 @pytest.mark.parametrize("given", [WITH_NUMBER, WITH_SERVICE, WITH_BOTH])
 async def test_the_sandbox_answers_by_twilios_specification(
     proxy: str, sandbox: RunningSandbox, given: dict[str, str]
 ) -> None:
-    provider = twilio(proxy, **given)
+    provider = twilio(proxy, None, **given)
     for body in BODIES:
         acceptance = await provider.send(sms(body))
         assert acceptance.reference is not None

@@ -114,8 +114,9 @@ async def post(
 
 
 async def _connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.connected = True
+    progress: _Progress | None = context.trace_request_ctx
+    if progress is not None:
+        progress.connected = True
 
 
 async def _excerpt(response: aiohttp.ClientResponse, limit: int) -> str:

@@ -42,6 +42,11 @@ class SendgridSettings(Settings):
     """Needs the scope `mail.send`."""
     sendgrid_from: str | None = None
     """A verified sender, `Name <address>`; `TIDINGS_SMTP_FROM` if empty."""
+    sendgrid_webhook_key: str | None = None
+    """The verification key of the signed Event Webhook, as SendGrid shows it: P-256, DER in base64."""
+    sendgrid_webhook_age: float = Field(default=86_700, gt=0)
+    """The oldest signature that is taken, in seconds. SendGrid tries for 24 hours, and does not say whether
+    it signs anew for each try."""
 
 
 ERRORS: dict[str, type[SendFailure]] = {

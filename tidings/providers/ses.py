@@ -9,9 +9,10 @@ are the same for every attempt, but SES puts a `Message-ID` of its own in place 
 tag, which SES's events give back, and as a header of the mail.
 """
 
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from tidings.errors import (
     PermanentFailure,
@@ -29,6 +30,9 @@ NOTIFICATION_TAG = "tidings_notification"
 """The tag that carries the notification's id."""
 
 
+_Topic = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")]
+
+
 class SesSettings(AwsSettings):
     """SES's address and our sender."""
 
@@ -37,6 +41,15 @@ class SesSettings(AwsSettings):
     ses_from: str | None = None
     """A verified sender, `Name <address>`; `TIDINGS_SMTP_FROM` if empty."""
     ses_configuration_set: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    ses_topics: Annotated[frozenset[_Topic], NoDecode] = frozenset()
+    """The ARNs of the SNS topics that SES's events come by, separated by commas."""
+
+    @field_validator("ses_topics", mode="before")
+    @classmethod
+    def _split_topics(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
 
 
 ERRORS: dict[str, type[SendFailure]] = COMMON | {

@@ -24,6 +24,7 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.providers.api_answer import ANSWER_BYTES, bare, failure, json_object, kind_of
+from tidings.providers.callbacks.addresses import callback_url
 from tidings.providers.http_call import HttpAnswer, open_session, post
 from tidings.providers.http_outcome import retry_after
 from tidings.providers.protocol import Acceptance, OutgoingMessage
@@ -38,6 +39,7 @@ class TwilioSettings(Settings):
     twilio_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^/?#]+/?$")
     twilio_account_sid: str | None = Field(default=None, pattern=r"^AC[0-9a-fA-F]{32}$")
     twilio_auth_token: SecretStr | None = None
+    """Of the account or subaccount that sends. It signs the callbacks, also where an API key logs in."""
     twilio_api_key: str | None = Field(default=None, pattern=r"^SK[0-9a-fA-F]{32}$")
     twilio_api_secret: SecretStr | None = None
     twilio_from: str | None = None
@@ -146,7 +148,11 @@ class TwilioProvider:
         if self._missing:
             raise ProviderMisconfigured("twilio_not_set_up", f"{self._missing} is not set")
         try:
-            body = urlencode({"To": message.recipient, "Body": message.body, **self._sender}).encode()
+            form = {"To": message.recipient, "Body": message.body, **self._sender}
+            callback = callback_url(self._settings, self.name, message.notification_id)
+            if callback is not None:
+                form["StatusCallback"] = callback
+            body = urlencode(form).encode()
         except UnicodeEncodeError as error:
             raise PermanentFailure("message_invalid", "the message is not Unicode text") from error
         headers = {

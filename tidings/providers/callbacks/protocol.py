@@ -31,7 +31,8 @@ class CallbackReader(Protocol):
         """The receipts in it, in the order they came; events that are none of ours are left out.
 
         Raises ForgedCallback if the signature is missing, wrong, or older than the provider's own limit, or
-        if no key to check it with is set; MalformedCallback if what was signed cannot be read.
+        if no key to check it with is set; MalformedCallback if what was signed cannot be read;
+        CallbackPostponed if what it takes to check it cannot be had now.
         """
         ...
 
