@@ -15,6 +15,7 @@ from api import problems
 from api.problems import Problem, problem_response
 from api.validation import field_errors
 from tidings.errors import (
+    CallbackPostponed,
     ForgedCallback,
     MalformedCallback,
     NotFound,
@@ -99,6 +100,11 @@ def _malformed_callback(request: Request, error: MalformedCallback) -> Problem:
     return Problem(problems.MALFORMED_CALLBACK, f"{error}")
 
 
+def _callback_postponed(request: Request, error: CallbackPostponed) -> Problem:
+    log.warning("callback_postponed", path=request.url.path, reason=str(error))
+    return Problem(problems.CALLBACK_POSTPONED, f"{error}", headers=problems.RETRY_AFTER)
+
+
 _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     Problem: _itself,
     RequestValidationError: _invalid_query,
@@ -108,4 +114,5 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     OrchestratorUnavailable: _orchestrator_unavailable,
     ForgedCallback: _forged_callback,
     MalformedCallback: _malformed_callback,
+    CallbackPostponed: _callback_postponed,
 }

@@ -34,6 +34,9 @@ FORGED_CALLBACK = Kind(
     "forged-callback", HTTPStatus.FORBIDDEN, "The callback is not proven to come from the provider"
 )
 MALFORMED_CALLBACK = Kind("malformed-callback", HTTPStatus.BAD_REQUEST, "The callback cannot be read")
+CALLBACK_POSTPONED = Kind(
+    "callback-postponed", HTTPStatus.SERVICE_UNAVAILABLE, "The callback cannot be dealt with now"
+)
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
 WRONG_STATUS = Kind("wrong-status", HTTPStatus.CONFLICT, "The notification's status does not allow it")

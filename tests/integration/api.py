@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,9 +161,17 @@ async def make_key(database_url: str, tenant: str = "acme", secret: str | None =
 
 @asynccontextmanager
 async def running_api(
-    database_url: str, temporal_address: str, *, key: str, **settings: Any
+    database_url: str,
+    temporal_address: str,
+    *,
+    key: str,
+    environment: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Api]:
-    """Run the API for the block, on a port of its own. The key is known when it begins."""
+    """Run the API for the block, on a port of its own. The key is known when it begins.
+
+    `environment`: variables for what reads its own settings while the API is put together.
+    """
     configuration = ApiConfiguration(
         api=ApiSettings(**{"start_timeout": 5, "cancel_wait": 5} | settings),
         database=DatabaseSettings(
@@ -172,6 +180,7 @@ async def running_api(
         providers=ProviderSettings(public_url=PUBLIC_URL),
     )
     profile = {"TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}
+    profile |= environment or {}
     async with contextlib.AsyncExitStack() as stack:
         with mock.patch.dict(os.environ, profile):
             parts = await stack.enter_async_context(compose(configuration))

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.memory_log import InMemoryDeliveryLog
-from activities.ports import DeliveryLog
+from activities.ports import DeliveryLog, ReceiptLog
 from activities.recording import RecordingActivities
 from activities.sending import ProviderSource, SendActivities
 from tests.support import eventually
@@ -130,6 +130,7 @@ async def delivery_worker(
     retry_window: float = 3_600,
     log: InMemoryDeliveryLog | None = None,
     store: DeliveryLog | None = None,
+    receipts: ReceiptLog | None = None,
     sends: bool = True,
     attempt_timeout: float = 30,
     providers: ProviderSource | None = None,
@@ -137,7 +138,8 @@ async def delivery_worker(
 ) -> AsyncIterator[Delivery]:
     """Run workers for the block, with a provider that follows the script.
 
-    `log`: one from an earlier block; `store`: what to write to instead of it. Without `sends` nobody sends.
+    `log`: one from an earlier block; `store`, `receipts`: what to write to instead of it. Without `sends`
+    nobody sends.
     `plan_fields`: more of the plan, such as `route`.
     """
     delivery = Delivery(client, ScriptedProvider(script), log or InMemoryDeliveryLog(), store)
@@ -148,7 +150,7 @@ async def delivery_worker(
         retry_window=retry_window,
         **{"route": ["smtp"]} | plan_fields,
     )
-    recording = RecordingActivities(delivery.store, delivery.log, lambda notification: plan)
+    recording = RecordingActivities(delivery.store, receipts or delivery.log, lambda notification: plan)
     records = Worker(
         client,
         task_queue=names.TASK_QUEUE,
