@@ -140,8 +140,8 @@ async def test_get_finds_what_a_201_named_before_any_worker_has_seen_it(api: Api
     submitted = (await api.submit(metadata={"order": 1042})).json
     answer = await api.get(f"/v1/notifications/{submitted['id'].upper()}")
     assert answer.status == 200
-    assert list(answer.json) == [*FIELDS, "body", "attempts"]
-    assert answer.json == submitted | {"body": "Hello, Ada.", "attempts": []}
+    assert list(answer.json) == [*FIELDS, "body", "attempts", "receipts"]
+    assert answer.json == submitted | {"body": "Hello, Ada.", "attempts": [], "receipts": []}
 
 
 async def test_get_shows_every_attempt(api: Api, log: PostgresDeliveryLog) -> None:
