@@ -110,7 +110,7 @@ class ProviderSettings(Settings):
     """How long a provider may take until a message can be handed over: connection, TLS, log-in, envelope."""
     provider_response_timeout: float = Field(default=15, gt=0)
     """How long a provider may take to answer a message that has gone out."""
-    public_url: str | None = None
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+/?$")
     """Where providers reach this API, without a path: `https://notify.example.com`. Without it none is asked
     for receipts, and callbacks are checked against the URL that they came by."""
     smtp_host: str = "127.0.0.1"

@@ -292,6 +292,18 @@ async def test_of_many_certificates_the_oldest_goes_first() -> None:
     assert calls.called == [*addresses, addresses[0]]
 
 
+async def test_certificates_of_forgeries_displace_none() -> None:
+    others = [CERTIFICATE_URL.replace(".pem", f"{number}.pem") for number in range(20)]
+    calls = ServedSns({CERTIFICATE_URL: sns_certificate()[1], **dict.fromkeys(others, sns_certificate(2)[1])})
+    reader = ses_reader(calls)
+    await reader.read(ses_callback(ses_event(ID)), datetime.now(UTC))
+    for address in others:
+        with pytest.raises(ForgedCallback):
+            await reader.read(ses_callback(ses_event(ID), SigningCertURL=address), datetime.now(UTC))
+    assert len(await reader.read(ses_callback(ses_event(ID)), datetime.now(UTC))) == 1
+    assert calls.called.count(CERTIFICATE_URL) == 1
+
+
 async def test_a_certificate_that_cannot_be_had_now_is_asked_for_again() -> None:
     calls = ServedSns(error=CallbackPostponed("no answer"))
     reader, request = ses_reader(calls), ses_callback(ses_event(ID))

@@ -14,10 +14,11 @@ from tests.callbacks import PUBLIC_URL, twilio_callback, twilio_json_callback, t
 from tests.provider_support import provider_settings
 from tidings.domain.identifiers import new_id
 from tidings.domain.receipt import Receipt, ReceiptKind, SuppressionReason
-from tidings.errors import ForgedCallback, MalformedCallback
+from tidings.errors import ForgedCallback, MalformedCallback, SetupError
 from tidings.providers.callbacks.addresses import callback_url
 from tidings.providers.callbacks.protocol import CallbackRequest
 from tidings.providers.callbacks.twilio import REASONS, SIGNATURE_HEADER, STATUSES, SUPPRESSING, signature_of
+from tidings.settings import ProviderSettings
 
 ID, NOW = new_id(), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 DELIVERED, FAILED = ReceiptKind.DELIVERED, ReceiptKind.FAILED
@@ -262,3 +263,12 @@ def test_where_twilio_is_told_to_call() -> None:
         assert callback_url(provider_settings(public_url=public), "twilio", ID) == f"{PUBLIC_URL}{PATH}{ID}"
         assert callback_url(provider_settings(public_url=public), "ses") == f"{PUBLIC_URL}/v1/callbacks/ses"
     assert callback_url(provider_settings(), "twilio", ID) is None
+    for url in (
+        "notify.example.com",
+        f"{PUBLIC_URL}/v1",
+        f"{PUBLIC_URL}?x",
+        f"{PUBLIC_URL}#x",
+        f"{PUBLIC_URL} ",
+    ):
+        with pytest.raises(SetupError, match="TIDINGS_PUBLIC_URL"):
+            ProviderSettings.load(_env_file=None, public_url=url)

@@ -17,6 +17,7 @@ from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
 from tidings.sandbox.reception import Reception
+from tidings.sandbox.status_callbacks import StatusCallbacks
 
 _MAX_BODY_BYTES = 4_000_000
 
@@ -62,7 +63,10 @@ class HttpSandbox:
                 web.get("/health/live", self.live),
             ]
         )
-        application.add_routes([*twilio.routes(self.reception), *sendgrid.routes(self.reception)])
+        callbacks = StatusCallbacks()
+        application.on_cleanup.append(callbacks.aclose)
+        application.add_routes(twilio.routes(self.reception, callbacks))
+        application.add_routes(sendgrid.routes(self.reception))
         application.add_routes(aws.routes(self.reception))
         application.add_routes(FcmSandbox(self.reception).routes())
         return application

@@ -15,22 +15,24 @@ from tidings.domain.vocabulary import Channel
 from tidings.sandbox.behaviour import Behaviour
 from tidings.sandbox.inbox import ReceivedMessage
 from tidings.sandbox.reception import Reception, without_secrets
+from tidings.sandbox.status_callbacks import StatusCallbacks
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _LONGEST = 1600
 
 
-def routes(reception: Reception) -> list[web.RouteDef]:
+def routes(reception: Reception, callbacks: StatusCallbacks) -> list[web.RouteDef]:
     """`POST /2010-04-01/Accounts/{sid}/Messages.json`."""
 
     async def create(request: web.Request) -> web.Response:
-        return await _create(reception, request)
+        return await _create(reception, callbacks, request)
 
     return [web.post(r"/2010-04-01/Accounts/{account:AC[0-9a-fA-F]{32}}/Messages.json", create)]
 
 
-async def _create(reception: Reception, request: web.Request) -> web.Response:
-    if not _logged_in(request):
+async def _create(reception: Reception, callbacks: StatusCallbacks, request: web.Request) -> web.Response:
+    password = _password(request)
+    if not password:
         return _error(401, 20003, "Authenticate")
     form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
     fault = _fault(form)
@@ -55,17 +57,24 @@ async def _create(reception: Reception, request: web.Request) -> web.Response:
             raise web.HTTPServiceUnavailable
         case _:
             pass
-    return web.json_response(_resource(request.match_info["account"], form), status=201)
+    account = request.match_info["account"]
+    resource = _resource(account, form)
+    if form.get("StatusCallback"):
+        told = {"AccountSid": account, "ApiVersion": "2010-04-01", "MessageSid": resource["sid"]}
+        sender = form.get("From") or form["MessagingServiceSid"]
+        callbacks.post(form["StatusCallback"], password, {**told, "From": sender, "To": form["To"]})
+    return web.json_response(resource, status=201)
 
 
-def _logged_in(request: web.Request) -> bool:
+def _password(request: web.Request) -> str | None:
     """Whatever credentials a sender is set up with, they do; but it has to show some."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     try:
         username, _, password = base64.b64decode(credentials, validate=True).partition(b":")
     except ValueError:
-        return False
-    return scheme.lower() == "basic" and username != b"" and password != b""
+        return None
+    shown = scheme.lower() == "basic" and username != b""
+    return password.decode("utf-8", "replace") if shown else None
 
 
 def _fault(form: dict[str, str]) -> tuple[int, str] | None:

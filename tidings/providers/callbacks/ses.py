@@ -95,33 +95,40 @@ class SesCallbacks:
             raise ForgedCallback("ses: published too long ago, or in the future")
         if not is_certificate_address(message.certificate_url):
             raise ForgedCallback("ses: the certificate's address is not one of SNS")
-        try:
-            verify = await self._verifier(message.certificate_url)
-        except ModuleNotFoundError as error:
-            raise ForgedCallback("ses: needs cryptography: pip install 'tidings[callbacks]'") from error
-        if not verify(message, now):
+        if not await self._verified(message, now):
             raise ForgedCallback("ses: the signature is wrong")
         return message
 
-    async def _verifier(self, url: str) -> Callable[[SnsMessage, datetime], bool]:
-        # One at a time: a flood of made-up addresses makes no flood of requests.
+    async def _verified(self, message: SnsMessage, now: datetime) -> bool:
+        url = message.certificate_url
         if url not in self._verifiers:
+            # One at a time: a flood of made-up addresses makes no flood of requests.
             async with self._fetching:
                 if url not in self._verifiers:
-                    pem = await self.calls.get(url)
-                    try:
-                        self._verifiers[url] = verifier(pem)
-                    except ValueError as error:
-                        raise ForgedCallback("ses: no certificate at the address that it names") from error
-                    while len(self._verifiers) > _CERTIFICATES:
+                    verify = _verifier_of(await self.calls.get(url))
+                    if not verify(message, now):
+                        # Kept is what proved right: another region's certificate is to displace none.
+                        return False
+                    self._verifiers[url] = verify
+                    if len(self._verifiers) > _CERTIFICATES:
                         self._verifiers.popitem(last=False)
-        return self._verifiers[url]
+                    return True
+        return self._verifiers[url](message, now)
 
     async def _confirm(self, message: SnsMessage) -> None:
         if not is_confirmation_address(message.subscribe_url, message.topic):
             raise ForgedCallback("ses: the address to confirm at is not one of SNS")
         await self.calls.get(message.subscribe_url)
         log.info("ses_topic_confirmed", topic=message.topic)
+
+
+def _verifier_of(pem: bytes) -> Callable[[SnsMessage, datetime], bool]:
+    try:
+        return verifier(pem)
+    except ModuleNotFoundError as error:
+        raise ForgedCallback("ses: needs cryptography: pip install 'tidings[callbacks]'") from error
+    except ValueError as error:
+        raise ForgedCallback("ses: no certificate at the address that it names") from error
 
 
 def _receipt(provider: str, message: SnsMessage, event: dict[str, Any], now: datetime) -> Receipt | None:
