@@ -7,7 +7,7 @@ import tidings
 from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
-from api.routes import health, notifications, schedules
+from api.routes import health, metrics, notifications, schedules
 
 _DESCRIPTION = """\
 Durable delivery of notifications by e-mail, SMS, push and webhook. A `201` is a promise: each notification
@@ -38,10 +38,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    for router in (notifications.router, schedules.router, health.router):
+    for router in (notifications.router, schedules.router, health.router, metrics.router):
         app.include_router(router)
         app.state.routes += router.routes
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, metrics=parts.metrics)
     error_handlers.install(app)
     openapi.install(app)
     return app

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from api.key_cache import KeyCache
 from api.service import NotificationService
+from api.skipped_providers import SkippedProviders
 from api.steering import Steering
 from api.submitting import Submitting
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.database.notifications import NotificationRepository
+from tidings.database.provider_health import ProviderHealthRepository
 from tidings.errors import StorageUnavailable
+from tidings.metrics import ApiMetrics
 from tidings.settings import ApiSettings, DatabaseSettings
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
@@ -54,6 +58,8 @@ class Parts:
     submitting: Submitting
     steering: Steering
     schedules: NotificationSchedules
+    metrics: ApiMetrics
+    skipped: SkippedProviders
     probes: Mapping[str, Probe]
 
 
@@ -70,6 +76,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     keys = KeyCache(
         ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
     )
+    metrics = ApiMetrics(CollectorRegistry())
     refreshing = asyncio.create_task(keys.keep_fresh())
     try:
         yield Parts(
@@ -80,6 +87,8 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             submitting=Submitting(service, workflows),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
+            metrics=metrics,
+            skipped=SkippedProviders(ProviderHealthRepository(engine), metrics),
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),

@@ -14,13 +14,14 @@ from tidings.database.rows import (
     notification_values,
     state_values,
 )
-from tidings.database.tables import delivery_attempts, metadata, notifications
+from tidings.database.tables import delivery_attempts, metadata, notifications, provider_health
 
 VERSIONS = Path(scripts.__file__).parent / "versions"
 CHANGING = {
     "notifications": set(STATE_COLUMNS),
     "delivery_attempts": set(ATTEMPT_COLUMNS) - {"number"},
     "api_keys": {"revoked_at"},
+    "provider_health": set(provider_health.c.keys()) - {"channel", "provider"},
 }
 
 
