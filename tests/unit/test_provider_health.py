@@ -177,8 +177,8 @@ class Clock:
         return self.now
 
 
-def a_watch(health: InMemoryProviderHealth, clock: Clock) -> ProviderWatch:
-    return ProviderWatch(health, SkipRule(3, 30), NothingCounted(), lease=60, clock=clock)
+def a_watch(health: InMemoryProviderHealth, clock: Clock, after: int = 3) -> ProviderWatch:
+    return ProviderWatch(health, SkipRule(after, 30), NothingCounted(), lease=60, clock=clock)
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ class SeveralWorkers(RuleBasedStateMachine):
         """All are well."""
         self.clock = Clock()
         self.health = InMemoryProviderHealth(self.clock)
-        self.watches = [a_watch(self.health, self.clock) for _ in range(3)]
+        self.watches = [a_watch(self.health, self.clock, after=1) for _ in range(3)]
         self.open: list[tuple[ProviderWatch, Choice, float]] = []
 
     @rule(worker=st.integers(0, 2))
