@@ -4,8 +4,10 @@ from typing import Protocol
 from uuid import UUID
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.provider_health import SkippedProvider
 from tidings.domain.receipt import Receipt, Received, SuppressionReason
 from tidings.domain.record import BegunAttempt, NotificationRecord
+from tidings.domain.vocabulary import Channel, Outcome
 
 
 class DeliveryLog(Protocol):
@@ -54,4 +56,59 @@ class ReceiptLog(Protocol):
 
     async def receive(self, receipt: Receipt) -> Received:
         """Keep the receipt and what follows from it, however often it comes. Raises StorageUnavailable."""
+        ...
+
+
+class ProviderHealthLog(Protocol):
+    """Which providers are skipped, as all workers know it. Times in seconds, by the log's own clock.
+
+    All raise StorageUnavailable while the database cannot be reached.
+    """
+
+    async def skipped(self) -> list[SkippedProvider]:
+        """All that are."""
+        ...
+
+    async def skip(
+        self, channel: Channel, provider: str, *, failures: int, code: str, seconds: float
+    ) -> None:
+        """Skip a provider that is not skipped yet. One that is stays as it is."""
+        ...
+
+    async def claim(self, channel: Channel, provider: str, probe: UUID, *, lease: float) -> int | None:
+        """Take it upon `probe` to find out whether the provider is back: how often in a row it was skipped.
+
+        None if its time has not come, if another is at it or if it is not skipped. After `lease` without a
+        word the claim is another's to make.
+        """
+        ...
+
+    async def skip_again(
+        self, channel: Channel, provider: str, probe: UUID, *, code: str, seconds: float
+    ) -> None:
+        """The probe has failed. Nothing happens if the claim is no longer its own."""
+        ...
+
+    async def release(self, channel: Channel, provider: str, probe: UUID) -> None:
+        """The probe was not made: the next may be, at once. As `skip_again` otherwise."""
+        ...
+
+    async def restore(self, channel: Channel, provider: str) -> None:
+        """The provider is back."""
+        ...
+
+
+class SendMeter(Protocol):
+    """What is counted of the calls to providers."""
+
+    def called(self, channel: Channel, provider: str, outcome: Outcome, seconds: float) -> None:
+        """A provider was called; so the attempt ended, after so long."""
+        ...
+
+    def misconfigured(self, channel: Channel, provider: str, code: str) -> None:
+        """Our set-up of a provider was refused."""
+        ...
+
+    def skipping(self, channel: Channel, provider: str, *, skipped: bool) -> None:
+        """A provider is skipped from now on, or no longer."""
         ...

@@ -9,6 +9,7 @@ it waits no worker has it, so that the workflow can take it back at once.
 """
 
 import asyncio
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -18,7 +19,8 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.ports import DeliveryLog
+from activities.ports import DeliveryLog, SendMeter
+from activities.provider_watch import Choice, NobodySkipped, ProviderChooser
 from activities.under_way import UnderWay
 from tidings.domain.decision import state_after
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState
@@ -35,7 +37,7 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.messages.delivery import SendReport, SendRequest
-from tidings.providers.protocol import OutgoingMessage, Provider
+from tidings.providers.protocol import Acceptance, OutgoingMessage, Provider
 
 BEGIN_LIMIT = timedelta(minutes=5)
 """How long one run tries to begin. Only this run knows that it has not called anybody yet: a statement of
@@ -55,12 +57,33 @@ class ProviderSource(Protocol):
         ...
 
 
-class SendActivities:
-    """Calls providers."""
+class NothingCounted:
+    """A meter that nobody reads."""
 
-    def __init__(self, delivery_log: DeliveryLog, providers: ProviderSource) -> None:
+    def called(self, channel: Channel, provider: str, outcome: Outcome, seconds: float) -> None:
+        """Is not kept."""
+
+    def misconfigured(self, channel: Channel, provider: str, code: str) -> None:
+        """Is not kept."""
+
+    def skipping(self, channel: Channel, provider: str, *, skipped: bool) -> None:
+        """Is not kept."""
+
+
+class SendActivities:
+    """Calls providers. By default each attempt calls the one it is meant for, and nothing is counted."""
+
+    def __init__(
+        self,
+        delivery_log: DeliveryLog,
+        providers: ProviderSource,
+        chooser: ProviderChooser | None = None,
+        meter: SendMeter | None = None,
+    ) -> None:
         self._log = delivery_log
         self._providers = providers
+        self._chooser = chooser or NobodySkipped()
+        self._meter = meter or NothingCounted()
 
     @activity.defn(name="send")
     async def send(self, request: SendRequest) -> SendReport:
@@ -82,7 +105,20 @@ class SendActivities:
         return await UnderWay().finish(lambda under_way: self._attempt(request, clock, under_way))
 
     async def _attempt(self, request: SendRequest, clock: "_Clock", under_way: UnderWay) -> SendReport:
-        attempt = Attempt(number=request.number, provider=request.provider, started_at=clock.now())
+        choice = await self._chooser.choose(request)
+        with contextlib.ExitStack() as uncalled:
+            uncalled.callback(self._chooser.dropped, choice)
+            return await self._attempt_by(choice, request, clock, under_way, uncalled)
+
+    async def _attempt_by(
+        self,
+        choice: Choice,
+        request: SendRequest,
+        clock: "_Clock",
+        under_way: UnderWay,
+        uncalled: contextlib.ExitStack,
+    ) -> SendReport:
+        attempt = Attempt(number=request.number, provider=choice.provider, started_at=clock.now())
         sending = request.state.sending(
             attempt.number, attempt.provider, attempt.started_at, automatic=request.terms.automatic
         )
@@ -92,14 +128,19 @@ class SendActivities:
             late = TransientFailure("expired", "It expired before the provider could be called.")
             attempt = _failed(attempt, late, clock.now())
         elif begun.permitted:
-            attempt = await self._call(request, attempt, begun, clock)
+            uncalled.pop_all()
+            attempt = await self._call(request, choice, attempt, begun, clock)
         elif begun.earlier is not None:
             attempt = settled(begun.earlier)
+            # The run that began it may have found others skipped.
+            sending = sending.model_copy(update={"provider": attempt.provider})
         elif begun.suppression is not None:
             return await self._refuse(request, begun.suppression, clock)
         else:
             return SendReport(attempt=None, state=begun.state, recorded=True)
-        state = state_after(sending, attempt, request.terms)
+        passed_over = self._chooser.passed_over(choice, request.terms.route)
+        terms = request.terms.model_copy(update={"passed_over": passed_over})
+        state = state_after(sending, attempt, terms)
         recorded = await self._record(request, state, attempt)
         return SendReport(attempt=attempt, state=state, recorded=recorded)
 
@@ -122,13 +163,13 @@ class SendActivities:
             return False
         return True
 
-    async def _suppress(self, request: SendRequest, failure: SendFailure) -> None:
+    async def _suppress(self, request: SendRequest, attempt: Attempt, failure: SendFailure) -> None:
         """Put a recipient that is gone on the list. Should that fail, the next message learns it again."""
         reason = failure.suppresses if isinstance(failure, PermanentFailure) else None
         if reason is None:
             return
         try:
-            await self._log.suppress(request.notification_id, SuppressionReason(reason), request.provider)
+            await self._log.suppress(request.notification_id, SuppressionReason(reason), attempt.provider)
         except Exception as error:
             log.warning("not_suppressed", notification_id=str(request.notification_id), error=repr(error))
 
@@ -148,7 +189,7 @@ class SendActivities:
             await under_way.pause(_BEGIN_PAUSE)
 
     async def _call(
-        self, request: SendRequest, attempt: Attempt, begun: BegunAttempt, clock: "_Clock"
+        self, request: SendRequest, choice: Choice, attempt: Attempt, begun: BegunAttempt, clock: "_Clock"
     ) -> Attempt:
         notification = begun.notification
         message = OutgoingMessage(
@@ -165,31 +206,37 @@ class SendActivities:
             priority=notification.priority,
             expires_at=notification.expires_at,
         )
+        since = time.monotonic()
+        failure: SendFailure | None = None
+        acceptance = Acceptance()
         try:
-            provider = self._providers.get(request.provider, notification.channel)
+            provider = self._providers.get(attempt.provider, notification.channel)
             async with asyncio.timeout(request.timeout):
                 acceptance = await provider.send(message)
-        except SendFailure as failure:
-            if isinstance(failure, ProviderMisconfigured):
-                # For the operator: the recipient and the caller can do nothing about it.
-                log.error("provider_misconfigured", provider=request.provider, code=failure.code)
-            await self._suppress(request, failure)
-            return _failed(attempt, failure, clock.now())
+        except SendFailure as raised:
+            failure = raised
         except TimeoutError:
-            late = UnknownOutcome("timeout", f"The provider had not answered after {request.timeout:g} s.")
-            return _failed(attempt, late, clock.now())
+            failure = UnknownOutcome("timeout", f"The provider had not answered after {request.timeout:g} s.")
         except Exception:
             # A fault of ours: where it struck is not known here, so neither is the outcome.
-            log.exception("provider_fault", notification_id=str(notification.id), provider=request.provider)
-            fault = UnknownOutcome("provider_fault", "The provider adapter failed; see its log.")
-            return _failed(attempt, fault, clock.now())
-        return attempt.model_copy(
-            update={
-                "outcome": Outcome.ACCEPTED,
-                "provider_reference": acceptance.reference,
-                "finished_at": clock.now(),
-            }
-        )
+            log.exception("provider_fault", notification_id=str(notification.id), provider=attempt.provider)
+            failure = UnknownOutcome("provider_fault", "The provider adapter failed; see its log.")
+        self._chooser.ended(choice, failure)
+        if failure is None:
+            attempt = _accepted(attempt, acceptance, clock.now())
+        else:
+            attempt = _failed(attempt, failure, clock.now())
+            await self._suppress(request, attempt, failure)
+        self._count(notification.channel, attempt, failure, time.monotonic() - since)
+        return attempt
+
+    def _count(self, channel: Channel, attempt: Attempt, failure: SendFailure | None, seconds: float) -> None:
+        if attempt.outcome is not None:
+            self._meter.called(channel, attempt.provider, attempt.outcome, seconds)
+        if isinstance(failure, ProviderMisconfigured):
+            # For the operator: the recipient and the caller can do nothing about it.
+            self._meter.misconfigured(channel, attempt.provider, failure.code)
+            log.error("provider_misconfigured", provider=attempt.provider, code=failure.code)
 
 
 class _Clock:
@@ -219,6 +266,16 @@ def settled(earlier: Attempt) -> Attempt:
     )
     update = {"outcome": Outcome.UNKNOWN, "error": error, "finished_at": datetime.now(UTC)}
     return earlier.model_copy(update=update)
+
+
+def _accepted(attempt: Attempt, acceptance: Acceptance, at: datetime) -> Attempt:
+    return attempt.model_copy(
+        update={
+            "outcome": Outcome.ACCEPTED,
+            "provider_reference": acceptance.reference,
+            "finished_at": at,
+        }
+    )
 
 
 def _failed(attempt: Attempt, failure: SendFailure, at: datetime) -> Attempt:

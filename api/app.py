@@ -7,7 +7,7 @@ import tidings
 from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
-from api.routes import callbacks, health, notifications, schedules, suppressions
+from api.routes import callbacks, health, metrics, notifications, schedules, suppressions
 
 _DESCRIPTION = """\
 Durable delivery of notifications by e-mail, SMS, push and webhook. A `201` is a promise: each notification
@@ -40,10 +40,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    for module in (notifications, schedules, suppressions, callbacks, health):
+    for module in (notifications, schedules, suppressions, callbacks, health, metrics):
         app.include_router(module.router)
         app.state.routes += module.router.routes
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, metrics=parts.metrics)
     error_handlers.install(app)
     openapi.install(app)
     return app

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -15,15 +16,18 @@ from temporalio.client import Client
 from api.callbacks import Callbacks
 from api.key_cache import KeyCache
 from api.service import NotificationService
+from api.skipped_providers import SkippedProviders
 from api.steering import Steering
 from api.submitting import Submitting
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.database.notifications import NotificationRepository
+from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
 from tidings.database.suppressions import SuppressionRepository
 from tidings.errors import StorageUnavailable
+from tidings.metrics import ApiMetrics
 from tidings.providers.callbacks.registry import build_readers
 from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings
 from tidings.temporal.client import connect
@@ -65,6 +69,8 @@ class Parts:
     callbacks: Callbacks
     public_url: str | None
     """Where providers reach this API; None: wherever a request says that it came to."""
+    metrics: ApiMetrics
+    skipped: SkippedProviders
     probes: Mapping[str, Probe]
 
 
@@ -82,6 +88,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
         ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
     )
     callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
+    metrics = ApiMetrics(CollectorRegistry())
     refreshing = asyncio.create_task(keys.keep_fresh())
     try:
         yield Parts(
@@ -95,6 +102,8 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             suppressions=SuppressionRepository(engine),
             callbacks=callbacks,
             public_url=configuration.providers.public_url,
+            metrics=metrics,
+            skipped=SkippedProviders(ProviderHealthRepository(engine), metrics),
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),

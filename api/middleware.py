@@ -11,11 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
 from api.problems import Problem, problem_response
+from tidings.metrics import ApiMetrics
 
 REQUEST_ID = "X-Request-ID"
+SUBMISSION = "tidings.submission"
+"""In the scope of a request that submits: its channel, or None while that is not known."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]{1,128}", re.ASCII)
-_QUIET = "/health/"
+_QUIET = ("/health/", "/metrics")
 _CLIENT_CLOSED_REQUEST = 499
 """For the log alone: the client went away before it could be answered."""
 
@@ -29,8 +32,9 @@ class RequestContext:
     every line logged meanwhile and in the answer. The query string is not logged: it may name a recipient.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,6 +55,9 @@ class RequestContext:
             problem = Problem(problems.INTERNAL, "This is our fault. Its log lines bear the X-Request-ID.")
             await problem_response(scope["path"], problem)(scope, receive, exchange.send)
         finally:
+            if SUBMISSION in scope:
+                status = exchange.status or problems.INTERNAL.status
+                self._metrics.submitted(scope[SUBMISSION], status)
             write = log.debug if scope["path"].startswith(_QUIET) else log.info
             write(
                 "request",

@@ -76,11 +76,23 @@ class SendFailure(TidingsError):
 
 
 class TransientFailure(SendFailure):
-    """A passing cause. `retry_after` is the least wait the provider asked for, if it did."""
+    """A passing cause. `retry_after` is the least wait the provider asked for, if it did.
 
-    def __init__(self, code: str, message: str, retry_after: timedelta | None = None) -> None:
+    `of_message`: the cause lies with this message, its recipient or our rate (greylisting, a full mailbox,
+    a 429), and the provider works as it should.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        retry_after: timedelta | None = None,
+        *,
+        of_message: bool = False,
+    ) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
+        self.of_message = of_message
 
 
 class PermanentFailure(SendFailure):

@@ -155,6 +155,10 @@ class DeliverySettings(Settings):
     failover_at_once: Annotated[frozenset[Channel], NoDecode] = frozenset({Channel.SMS})
     """Channels on which the next provider takes over a passing failure at once, separated by commas; on the
     others it does after the schedule's delay."""
+    skip_after: int = Field(default=5, ge=0)
+    """After how many failures in a row a provider is skipped; 0: never."""
+    skip_seconds: float = Field(default=30, gt=0, le=86_400)
+    """How long the first time. Each time that it is still failing then it is twice as long, up to 600."""
     retry_window: float = Field(default=7 * 86_400, ge=0, le=31 * 86_400)
     attempt_timeout: float = Field(default=30, gt=0, le=600)
 
@@ -221,6 +225,9 @@ class WorkerSettings(Settings):
     worker_workflow_tasks: int = Field(default=100, ge=2, le=10_000)
     worker_shutdown_timeout: float = Field(default=20, ge=0)
     """How long running sends may go on after SIGTERM."""
+    worker_metrics_host: str = "127.0.0.1"
+    worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where the worker serves `GET /metrics`; None: nowhere."""
 
     def rate(self, channel: Channel) -> float | None:
         """The channel's limit."""

@@ -1,30 +1,40 @@
 """The worker's composition root: the one place that builds concretes and wires them together."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random, SystemRandom
 from typing import Self
 
+from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
+from activities.provider_watch import ProviderWatch
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
+from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
 from tidings.domain.notification import Notification
+from tidings.domain.provider_health import SkipRule
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
+from tidings.metrics import WorkerMetrics
 from tidings.providers.registry import build_providers
 from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
 from tidings.temporal import names
+from worker.metrics_server import serving
 from workflows.deliver_notification import DeliverNotification
 from workflows.fire_schedule import FireSchedule
 from workflows.record_receipt import RecordReceipt
+
+_PROBE_MARGIN = 30.0
+"""Seconds an attempt may take beside its call: a worker that has not said by then what came of it is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +88,27 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
     registry = build_providers(configuration.providers)
     log = PostgresDeliveryLog(engine)
     recording = RecordingActivities(log, PostgresReceiptLog(engine), Planner(configuration.delivery))
-    sending = SendActivities(log, registry)
+    metrics = WorkerMetrics(CollectorRegistry())
+    delivery = configuration.delivery
+    watch = ProviderWatch(
+        ProviderHealthRepository(engine),
+        SkipRule(delivery.skip_after, delivery.skip_seconds),
+        metrics,
+        lease=delivery.attempt_timeout + _PROBE_MARGIN,
+    )
+    sending = SendActivities(log, registry, watch, metrics)
+    keeping_up = asyncio.create_task(watch.keep_up())
     try:
-        yield [
-            _records_worker(client, recording, configuration.worker),
-            *(_channel_worker(client, sending, channel, configuration.worker) for channel in Channel),
-        ]
+        async with serving(metrics.registry, configuration.worker):
+            yield [
+                _records_worker(client, recording, configuration.worker),
+                *(_channel_worker(client, sending, channel, configuration.worker) for channel in Channel),
+            ]
     finally:
+        keeping_up.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping_up
+        await watch.aclose()
         await registry.aclose()
         await engine.dispose()
 

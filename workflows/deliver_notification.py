@@ -247,6 +247,8 @@ class DeliverNotification:
             ),
             due=due,
             timeout=plan.attempt_timeout,
+            channel=self._notification.channel,
+            last=self._journal.last_attempt,
         )
 
     async def _send(self, request: SendRequest, *, to_the_end: bool) -> SendReport | None:
@@ -307,7 +309,7 @@ class DeliverNotification:
         if attempt is None:
             return await self._adopt(SendReport(attempt=None, state=ended, recorded=True))
         sending = self._journal.state.sending(
-            request.number, request.provider, workflow.now(), automatic=request.terms.automatic
+            request.number, attempt.provider, workflow.now(), automatic=request.terms.automatic
         )
         state = state_after(sending, attempt, request.terms)
         return await self._adopt(SendReport(attempt=attempt, state=state, recorded=False))

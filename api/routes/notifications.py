@@ -1,7 +1,7 @@
 """`/v1/notifications`: submit, get, list, cancel, retry."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,11 +12,13 @@ from api.body import read_json
 from api.composition import Parts
 from api.dependencies import PartsOfApp, Tenant
 from api.idempotency_key import key_of
+from api.middleware import SUBMISSION
 from api.schemas.listing import ListQuery, NotificationPage, cursor_of, position_from_cursor
 from api.schemas.notification import NotificationDetails, NotificationView, WorkflowView
 from api.schemas.steering import CancelBody, RetryBody, note_from
 from api.steering import Steered
 from tidings.domain.record import NotificationRecord
+from tidings.domain.vocabulary import Channel
 from tidings.errors import NotFound
 from tidings.messages.delivery import SignalNote
 from tidings.temporal import names
@@ -40,8 +42,10 @@ async def submit(request: Request, parts: PartsOfApp, tenant: Tenant) -> Respons
     The 201 is a promise: from then on the notification survives any crash, whether or not Postgres
     is up. After a 503 nothing is promised; with an `Idempotency-Key` it is safe to ask again.
     """
+    request.scope[SUBMISSION] = None
     key = key_of(request)
     document = await read_json(request, parts.settings.max_body_bytes)
+    request.scope[SUBMISSION] = _channel_in(document)
     submitted = await parts.submitting.submit(tenant, document, key)
     view = NotificationView.of(submitted.record, _workflow(parts, submitted.record))
     headers = {"Location": f"{PATH}/{view.id}"}
@@ -127,6 +131,12 @@ async def retry(notification_id: str, request: Request, parts: PartsOfApp, tenan
 async def _note(request: Request, parts: Parts, body: type[CancelBody]) -> SignalNote | None:
     document = await read_json(request, parts.settings.max_body_bytes, optional=True)
     return note_from(document, body, now=datetime.now(UTC))
+
+
+def _channel_in(document: Any) -> Channel | None:
+    """The channel a submission names, whatever else is wrong with it."""
+    named = document.get("channel") if isinstance(document, dict) else None
+    return next((channel for channel in Channel if channel == named), None)
 
 
 def _parsed(notification_id: str) -> UUID:

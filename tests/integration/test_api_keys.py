@@ -55,7 +55,7 @@ async def test_the_key_is_checked_before_the_body_is_looked_at(api: Api) -> None
 
 
 async def test_health_and_docs_need_no_key(api: Api) -> None:
-    for path in ("/health/live", "/health/ready", "/docs", "/openapi.json"):
+    for path in ("/health/live", "/health/ready", "/docs", "/openapi.json", "/metrics"):
         assert (await api.get(path, key=None)).status == 200
 
 

@@ -126,6 +126,7 @@ async def test_the_command_shows_where_each_provider_is_from_and_what_it_lacks(s
     environment = {
         "PYTHONPATH": path_of(site),
         "TIDINGS_ROUTE_SMS": '[{"pigeon": 3, "twilio": 1}, "sandbox"]',
+        "TIDINGS_DATABASE_URL": "postgresql://tidings@127.0.0.1:1/tidings",
     }
     ended = await tidings("providers", "--json", **environment)
     assert (ended.status, ended.err) == (0, "")
@@ -137,6 +138,7 @@ async def test_the_command_shows_where_each_provider_is_from_and_what_it_lacks(s
         "package": "tidings-pigeon 1.0",
         "set_up": False,
         "missing": "TIDINGS_PIGEON_TOKEN is not set",
+        "state": None,
     }
     assert (by_name["smtp"]["package"], by_name["smtp"]["set_up"]) == (None, True)
     assert [name for name, provider in by_name.items() if provider["set_up"]] == [
@@ -149,7 +151,7 @@ async def test_the_command_shows_where_each_provider_is_from_and_what_it_lacks(s
 
     ended = await tidings("providers", **environment, TIDINGS_PIGEON_TOKEN="secret")
     lines = [" ".join(line.split()) for line in ended.out.splitlines()]
-    assert "sms pigeon tidings-pigeon 1.0 yes" in lines
+    assert "sms pigeon tidings-pigeon 1.0 yes -" in lines
     assert "sms all pigeon 3 : twilio 1, then sandbox" in lines
 
 

@@ -14,7 +14,7 @@ from tidings.database.rows import (
     notification_values,
     state_values,
 )
-from tidings.database.tables import delivery_attempts, metadata, notifications
+from tidings.database.tables import delivery_attempts, metadata, notifications, provider_health
 
 VERSIONS = Path(scripts.__file__).parent / "versions"
 CHANGING = {
@@ -23,6 +23,7 @@ CHANGING = {
     "api_keys": {"revoked_at"},
     "receipts": set(),
     "suppressions": set(),
+    "provider_health": set(provider_health.c.keys()) - {"channel", "provider"},
 }
 
 

@@ -1,6 +1,10 @@
-"""`tidings providers`: what could send, whether it is set up, and who does. Calls nobody."""
+"""`tidings providers`: what could send, whether it is set up, who is skipped, and the routes.
+
+Calls no provider. Who is skipped stands in the database: without it, all the rest is shown.
+"""
 
 import asyncio
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,20 +13,24 @@ from rich.text import Text
 
 from tidings.cli import screen
 from tidings.domain.vocabulary import Channel
-from tidings.errors import SetupError
+from tidings.errors import SetupError, StorageUnavailable
 
 if TYPE_CHECKING:
+    from tidings.domain.provider_health import SkippedProvider
     from tidings.domain.providers import ProviderEntry
     from tidings.settings import ProviderSettings
 
 
 def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the providers and routes by this environment and `.env`: run it where the worker runs."""
+    """Show providers and routes by this environment and `.env` (run it where the worker runs), and who is
+    skipped because it keeps failing."""
+    from tidings.domain.provider_health import NOT_WATCHED
     from tidings.provider_catalogue import catalogue
     from tidings.settings import DeliverySettings, ProviderSettings
 
     delivery, known = DeliverySettings.load(), catalogue()
     missing = asyncio.run(_missing(known.entries, ProviderSettings.load()))
+    skipped, unreadable = asyncio.run(_skipped())
     routes = {channel.value: delivery.route(channel, "").root for channel in Channel}
     of_tenants = {
         tenant: {channel.value: route.root for channel, route in own.items()}
@@ -36,11 +44,16 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
                 "package": entry.package,
                 "set_up": missing[entry.name] is None,
                 "missing": missing[entry.name],
+                **_health(
+                    skipped.get((channel, entry.name)),
+                    known=unreadable is None and channel not in NOT_WATCHED,
+                ),
             }
             for channel in Channel
             for entry in known.entries
             if channel in entry.channels
         ],
+        "state_unknown": unreadable,
         "routes": routes,
         "tenant_routes": of_tenants,
         "faults": [fault.text for fault in known.faults],
@@ -50,6 +63,44 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         typer.echo(f"tidings: {fault}. No worker starts with it.", err=True)
     if found["faults"]:
         raise typer.Exit(1)
+
+
+async def _skipped() -> "tuple[dict[tuple[Channel, str], SkippedProvider], str | None]":
+    """Who is skipped, or why that cannot be known."""
+    from tidings.cli.context import database_settings
+    from tidings.database.engine import create_engine
+    from tidings.database.provider_health import ProviderHealthRepository
+
+    engine = create_engine(database_settings(), application_name="tidings-cli")
+    try:
+        found = await ProviderHealthRepository(engine).skipped()
+    except StorageUnavailable as error:
+        return {}, str(error)
+    finally:
+        await engine.dispose()
+    return {(row.channel, row.provider): row for row in found}, None
+
+
+def _health(row: "SkippedProvider | None", *, known: bool) -> dict[str, Any]:
+    """The state of one provider: `ok`, `skipped`, `probing`, or null where it is not known."""
+    if row is None:
+        return {"state": "ok" if known else None}
+    return {
+        "state": "probing" if row.probing else "skipped",
+        "skipped_until": row.skipped_until.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "failures": row.failures,
+        "skips": row.skips,
+        "last_code": row.last_code,
+    }
+
+
+def _state(row: dict[str, Any]) -> Text:
+    if row["state"] in (None, "ok"):
+        return Text(row["state"] or "-", style="green" if row["state"] else "dim")
+    why = f"after {row['failures']} failures, last {row['last_code']}"
+    if row["state"] == "probing":
+        return Text(f"probing {why}", style="yellow")
+    return Text(f"skipped until {row['skipped_until'][11:19]} UTC {why}", style="red")
 
 
 async def _missing(
@@ -75,11 +126,11 @@ async def _missing(
 
 def _print(found: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in ("channel", "provider", "from", "set up"):
-        table.add_column(column, no_wrap=column != "set up", overflow="fold")
+    for column in ("channel", "provider", "from", "set up", "state"):
+        table.add_column(column, no_wrap=column not in ("set up", "state"), overflow="fold")
     for row in found["providers"]:
-        state = Text("yes", style="green") if row["set_up"] else Text(f"no: {row['missing']}", style="dim")
-        table.add_row(row["channel"], row["name"], Text(row["package"] or "built in"), state)
+        set_up = Text("yes", style="green") if row["set_up"] else Text(f"no: {row['missing']}", style="dim")
+        table.add_row(row["channel"], row["name"], Text(row["package"] or "built in"), set_up, _state(row))
     routes = Table(box=None, pad_edge=False)
     for column in ("channel", "tenant", "route"):
         routes.add_column(column, overflow="fold")
@@ -88,6 +139,8 @@ def _print(found: dict[str, Any]) -> None:
             routes.add_row(channel, Text(tenant or "all"), Text(_spelled(steps)))
     console = screen.wide_console()
     console.print(table)
+    if found["state_unknown"]:
+        console.print(Text(f"\nWho is skipped cannot be known: {found['state_unknown']}."))
     console.print()
     console.print(routes)
 

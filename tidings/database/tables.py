@@ -164,6 +164,22 @@ suppressions = Table(
     Index(None, "tenant", "created_at", "id"),
 )
 
+provider_health = Table(
+    "provider_health",
+    metadata,
+    # Only what is skipped has a row: it goes when the provider is back.
+    Column("channel", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("skips", Integer, nullable=False),
+    Column("last_code", Text, nullable=False),
+    _time("skipped_until", nullable=False),
+    # Whose message finds out whether it is back; null while nobody's does.
+    Column("probe", Uuid),
+    _time("changed_at", nullable=False),
+    PrimaryKeyConstraint("channel", "provider"),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

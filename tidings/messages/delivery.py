@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from tidings.domain.decision import Terms
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
 from tidings.domain.retry_schedule import RetrySchedule
-from tidings.domain.vocabulary import Status
+from tidings.domain.vocabulary import Channel, Status
 
 SHOWN_ATTEMPTS = 20
 """How many attempts the workflow keeps in mind, for the details in the Web UI; the database has all."""
@@ -94,12 +94,17 @@ class SendRequest(Message):
     notification_id: UUID
     number: int
     provider: str
+    """Who is to send; another of the route where this one is skipped."""
     state: DeliveryState
     terms: Terms
     due: AwareDatetime | None = None
     """Not before this time; None: now."""
     timeout: float
     """Seconds the provider call may take."""
+    channel: Channel | None = None
+    """None: from a workflow that does not say how another provider may be chosen. Then none is."""
+    last: Attempt | None = None
+    """The attempt before."""
 
 
 class SendReport(Message):

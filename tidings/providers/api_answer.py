@@ -43,11 +43,18 @@ def kind_of(status: int) -> type[SendFailure]:
 
 
 def failure(
-    kind: type[SendFailure], code: str, message: str, retry_after: timedelta | None = None
+    kind: type[SendFailure],
+    code: str,
+    message: str,
+    retry_after: timedelta | None = None,
+    *,
+    of_message: bool = False,
 ) -> SendFailure:
-    """The failure of that kind, its message fit to show; only a passing one can ask for a wait."""
+    """The failure of that kind, its message fit to show; only a passing one can ask for a wait, and only
+    of a passing one is it said whether it is `of_message` (TransientFailure).
+    """
     if issubclass(kind, TransientFailure):
-        return kind(code, shown(message), retry_after)
+        return kind(code, shown(message), retry_after, of_message=of_message)
     return kind(code, shown(message))
 
 

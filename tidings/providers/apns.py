@@ -21,7 +21,7 @@ from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure,
 from tidings.providers import push
 from tidings.providers.http2_call import Http2Client, require_http2
 from tidings.providers.http_call import HttpAnswer
-from tidings.providers.http_outcome import failure_for, retry_after
+from tidings.providers.http_outcome import TOO_SOON, failure_for, retry_after
 from tidings.providers.jwt_signer import JwtSigner, key_text
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.token_cache import Token, TokenCache
@@ -183,7 +183,8 @@ def failure_in(answer: HttpAnswer) -> SendFailure | None:
         return failure_for(answer.status, answer.headers, answer.text)
     message = shown(f"HTTP {answer.status}: {reason}")
     if kind is TransientFailure:
-        return TransientFailure(f"apns_{reason}", message, retry_after(answer.headers.get("Retry-After")))
+        wait = retry_after(answer.headers.get("Retry-After"))
+        return TransientFailure(f"apns_{reason}", message, wait, of_message=answer.status in TOO_SOON)
     return kind(f"apns_{reason}", message)
 
 

@@ -17,7 +17,7 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.providers.api_answer import bare, failure, kind_of
-from tidings.providers.http_outcome import retry_after
+from tidings.providers.http_outcome import TOO_SOON, retry_after
 
 COMMON: dict[str, type[SendFailure]] = {
     # Our credentials, and what they may do.
@@ -56,6 +56,9 @@ STATUSES: dict[int, type[SendFailure]] = {
 }
 """What a status means with a code of no table: see `InternalFailure`. Others: `api_answer.kind_of`."""
 
+THROTTLED = frozenset({"RequestThrottledException", "Throttled", "Throttling", "ThrottlingException"})
+"""AWS's 429, often under another status."""
+
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}", re.ASCII)
 
 
@@ -74,10 +77,12 @@ def failure_for(
     code = str(error.get("Code") or "")
     if _CODE.fullmatch(code) and code != "Unknown":
         kind = errors.get(code) or STATUSES.get(status) or kind_of(status)
-        return failure(kind, f"{name}_{code}", text or bare(status, ""), wait)
+        too_soon = status in TOO_SOON or code in THROTTLED
+        return failure(kind, f"{name}_{code}", text or bare(status, ""), wait, of_message=too_soon)
     return failure_of_status(status, text, wait)
 
 
 def failure_of_status(status: int, text: str, wait: timedelta | None = None) -> SendFailure:
     """The failure that an answer without a code of AWS's stands for."""
-    return failure(STATUSES.get(status) or kind_of(status), f"http_{status}", bare(status, text), wait)
+    kind = STATUSES.get(status) or kind_of(status)
+    return failure(kind, f"http_{status}", bare(status, text), wait, of_message=status in TOO_SOON)

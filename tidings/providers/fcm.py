@@ -22,7 +22,7 @@ from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure,
 from tidings.providers import push
 from tidings.providers.fcm_token import ServiceAccount, ServiceAccountTokens
 from tidings.providers.http_call import HttpAnswer, open_session, post
-from tidings.providers.http_outcome import failure_for, retry_after
+from tidings.providers.http_outcome import TOO_SOON, failure_for, retry_after
 from tidings.providers.jwt_signer import key_text
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.token_cache import TokenCache
@@ -193,7 +193,7 @@ def failure_in(answer: HttpAnswer) -> SendFailure | None:
     message = shown(f"{code}: {error.get('message') or ''}{_violations(error)}")
     if kind is TransientFailure:
         wait = retry_after(answer.headers.get("Retry-After")) or WAITS.get(code)
-        return TransientFailure(f"fcm_{code}", message, wait)
+        return TransientFailure(f"fcm_{code}", message, wait, of_message=answer.status in TOO_SOON)
     return kind(f"fcm_{code}", message)
 
 

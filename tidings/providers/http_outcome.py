@@ -10,6 +10,8 @@ from tidings.providers.wording import shown
 
 PASSING = frozenset({408, 425, 429})
 """Client errors (RFC 9110, RFC 8470, RFC 6585) that another attempt can cure; every 5xx is one as well."""
+TOO_SOON = frozenset({425, 429})
+"""Passing, and no sign that the provider fails: it answers, and says how fast we may be."""
 MISCONFIGURED = frozenset({401, 403, 407})
 """Our own credentials were refused: no fault of the recipient."""
 
@@ -30,7 +32,8 @@ def failure_for(
     code = f"http_{status}"
     message = shown(f"HTTP {status} {_phrase(status)}: {text}" if text.strip() else _bare(status))
     if status in PASSING or 500 <= status < 600:
-        return TransientFailure(code, message, retry_after(headers.get("Retry-After"), now))
+        wait = retry_after(headers.get("Retry-After"), now)
+        return TransientFailure(code, message, wait, of_message=status in TOO_SOON)
     if status in MISCONFIGURED:
         return ProviderMisconfigured(code, message)
     return PermanentFailure(code, message)

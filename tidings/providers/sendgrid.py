@@ -20,7 +20,7 @@ from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
 from tidings.providers.api_answer import ANSWER_BYTES, bare, failure, json_object, kind_of
 from tidings.providers.http_call import HttpAnswer, open_session, post
-from tidings.providers.http_outcome import LONGEST_RETRY_AFTER, retry_after
+from tidings.providers.http_outcome import LONGEST_RETRY_AFTER, TOO_SOON, retry_after
 from tidings.providers.mail import Sender, envelope_address, parse_sender
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.wording import shown
@@ -178,6 +178,7 @@ def failure_for(answer: HttpAnswer, now: datetime | None = None) -> SendFailure:
         f"sendgrid_{code}",
         message or bare(answer.status, answer.text),
         _wait(answer.status, answer.headers, now or datetime.now(UTC)),
+        of_message=answer.status in TOO_SOON,
     )
 
 

@@ -32,6 +32,9 @@ MISCONFIGURED = frozenset({523, 524, 525, 530, 534, 535, 538})
 STORAGE_EXCEEDED = 552
 """After RCPT, and without an enhanced code that says more, it counts as 452 (RFC 5321, 4.5.3.1.10)."""
 
+_GOING_AWAY = 421
+"""The server closes the connection (RFC 5321, 4.2.2)."""
+
 ERRORS: dict[str, type[SendFailure]] = {
     # The recipient's address.
     "5.1.0": PermanentFailure,
@@ -112,7 +115,21 @@ def failure_for(code: int, text: str, stage: Stage = Stage.CONTENT) -> SendFailu
     name = f"smtp_{code}_{enhanced[0]}" if enhanced else f"smtp_{code}"
     # Where the two disagree about what is passing, the reply counts: RFC 5321 rules the dialogue.
     detail = f"5.{enhanced[2]}.{enhanced[3]}" if enhanced else None
-    return _kind(code, detail, stage)(name, shown(text) or "no text")
+    kind, message = _kind(code, detail, stage), shown(text) or "no text"
+    if issubclass(kind, TransientFailure):
+        return kind(name, message, of_message=not _is_of_the_server(code, detail, stage))
+    return kind(name, message)
+
+
+def _is_of_the_server(code: int, detail: str | None, stage: Stage) -> bool:
+    """Whether a passing refusal says how the server itself fares.
+
+    From RCPT on most do not (greylisting, a full mailbox): only 421, which ends the session, and after DATA
+    the mail system's own states (RFC 3463, 3.4).
+    """
+    if code == _GOING_AWAY or stage in (Stage.SESSION, Stage.SENDER):
+        return True
+    return stage is Stage.CONTENT and detail is not None and detail.startswith("5.3.")
 
 
 def queue_id(text: str) -> str | None:

@@ -26,7 +26,7 @@ from tidings.errors import (
 from tidings.providers.api_answer import ANSWER_BYTES, bare, failure, json_object, kind_of
 from tidings.providers.callbacks.addresses import callback_url
 from tidings.providers.http_call import HttpAnswer, open_session, post
-from tidings.providers.http_outcome import retry_after
+from tidings.providers.http_outcome import TOO_SOON, retry_after
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.settings import ProviderSettings, Settings
 
@@ -182,11 +182,14 @@ def failure_for(answer: HttpAnswer) -> SendFailure:
     content = json_object(answer.text)
     wait = retry_after(answer.headers.get("Retry-After"))
     by_status = STATUSES.get(answer.status) or kind_of(answer.status)
+    too_soon = answer.status in TOO_SOON
     code = content.get("code")
     if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 1_000_000:
         kind = ERRORS.get(code, by_status)
-        return failure(kind, f"twilio_{code}", str(content.get("message") or "no text"), wait)
-    return failure(by_status, f"http_{answer.status}", bare(answer.status, answer.text), wait)
+        text = str(content.get("message") or "no text")
+        return failure(kind, f"twilio_{code}", text, wait, of_message=too_soon)
+    text = bare(answer.status, answer.text)
+    return failure(by_status, f"http_{answer.status}", text, wait, of_message=too_soon)
 
 
 def _missing(own: TwilioSettings) -> str | None:
