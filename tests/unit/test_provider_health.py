@@ -26,11 +26,13 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.messages.delivery import SendRequest
-from tidings.providers import http_outcome, smtp_outcome
+from tidings.providers import apns, aws_outcome, fcm, http_outcome, sendgrid, smtp_outcome, twilio
+from tidings.providers.http_call import HttpAnswer
 from tidings.providers.smtp_outcome import Stage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ROUTE = ["a", "b", "c"]
+THROTTLING = {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 DOWN = TransientFailure("connect_failed", "nobody there")
 
 
@@ -51,6 +53,13 @@ def test_each_skip_in_a_row_lasts_twice_as_long_up_to_ten_minutes() -> None:
         (UnknownOutcome("no_answer", "?"), True),
         (http_outcome.failure_for(503, {}, ""), True),
         (http_outcome.failure_for(429, {}, ""), False),
+        (twilio.failure_for(HttpAnswer(429, {}, '{"code": 20429}')), False),
+        (twilio.failure_for(HttpAnswer(503, {}, "")), True),
+        (sendgrid.failure_for(HttpAnswer(429, {}, "")), False),
+        (aws_outcome.failure_for(THROTTLING, "ses", {}), False),
+        (apns.failure_in(HttpAnswer(429, {}, '{"reason": "TooManyRequests"}')), False),
+        (apns.failure_in(HttpAnswer(503, {}, '{"reason": "ServiceUnavailable"}')), True),
+        (fcm.failure_in(HttpAnswer(429, {}, '{"error": {"status": "RESOURCE_EXHAUSTED"}}')), False),
         (smtp_outcome.failure_for(421, "4.7.0 busy", Stage.RECIPIENT), True),
         (smtp_outcome.failure_for(451, "4.7.1 greylisted", Stage.RECIPIENT), False),
         (smtp_outcome.failure_for(452, "4.2.2 mailbox full", Stage.RECIPIENT), False),

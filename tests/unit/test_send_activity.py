@@ -11,16 +11,19 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import sending
+from activities.memory_health import InMemoryProviderHealth
 from activities.memory_log import InMemoryDeliveryLog
-from activities.sending import SendActivities
+from activities.provider_watch import ProviderWatch
+from activities.sending import NothingCounted, SendActivities
 from tests.support import eventually
 from tests.workflows.delivery import ScriptedProvider
 from tidings.domain.decision import Terms
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.provider_health import SkipRule
 from tidings.domain.record import BegunAttempt
 from tidings.domain.retry_schedule import RetrySchedule
-from tidings.domain.vocabulary import Guarantee, Outcome, Status
+from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Status
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -346,3 +349,39 @@ async def test_a_suppressed_recipient_fails_without_an_attempt() -> None:
     assert report.state.error.code == "suppressed"
     assert (report.state.attempt_count, log.attempts(later.id)) == (0, [])
     assert log.state(later.id) == report.state
+
+
+async def a_probe_is_due(health: InMemoryProviderHealth) -> ProviderWatch:
+    await health.skip(Channel.EMAIL, "smtp", failures=5, code="smtp_421", seconds=0)
+    watch = ProviderWatch(health, SkipRule(), NothingCounted(), lease=60)
+    await watch.read()
+    return watch
+
+
+async def test_a_second_run_goes_on_from_the_provider_that_the_first_had_chosen() -> None:
+    log, provider, health = InMemoryDeliveryLog(), ScriptedProvider([None]), InMemoryProviderHealth()
+    notification = await persisted(log)
+    begun = Attempt(number=1, provider="sendgrid", started_at=datetime.now(UTC))
+    another_run_has_begun(log, notification.id, begun)
+    request = request_for(notification)
+    route = request.terms.model_copy(update={"route": ["smtp", "sendgrid"]})
+    request = request.model_copy(update={"terms": route, "channel": Channel.EMAIL})
+    watch = await a_probe_is_due(health)
+    report = await ActivityEnvironment().run(SendActivities(log, provider, watch).send, request)
+    await watch.aclose()
+    assert provider.calls == []
+    assert report.attempt is not None
+    assert (report.attempt.provider, report.state.provider) == ("sendgrid", "sendgrid")
+    # It had claimed to find out whether smtp is back, and did not.
+    [skipped] = await health.skipped()
+    assert not skipped.probing
+
+
+async def test_a_probe_that_is_accepted_brings_the_provider_back() -> None:
+    log, provider, health = InMemoryDeliveryLog(), ScriptedProvider([None]), InMemoryProviderHealth()
+    notification = await persisted(log)
+    request = request_for(notification).model_copy(update={"channel": Channel.EMAIL})
+    watch = await a_probe_is_due(health)
+    report = await ActivityEnvironment().run(SendActivities(log, provider, watch).send, request)
+    await watch.aclose()
+    assert (report.state.status, await health.skipped()) == (Status.SENT, [])
