@@ -9,6 +9,7 @@ ndr/non-delivery-reports-in-exchange-online).
 import re
 from enum import Enum, auto
 
+from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
 from tidings.providers.wording import shown
 
@@ -93,6 +94,9 @@ ERRORS: dict[str, type[SendFailure]] = {
 }
 """What the enhanced code of a 5xx reply means. Every 4xx reply is passing, whatever its enhanced code."""
 
+SUPPRESSES = {"5.1.1": SuppressionReason.HARD_BOUNCE}
+"""What rules the recipient out for later mails too: of 5xx replies that are permanent."""
+
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\S)")
 _QUEUE_IDS = (
     re.compile(r"\bqueued as <?([\w.@+-]+)", re.IGNORECASE),
@@ -112,7 +116,10 @@ def failure_for(code: int, text: str, stage: Stage = Stage.CONTENT) -> SendFailu
     name = f"smtp_{code}_{enhanced[0]}" if enhanced else f"smtp_{code}"
     # Where the two disagree about what is passing, the reply counts: RFC 5321 rules the dialogue.
     detail = f"5.{enhanced[2]}.{enhanced[3]}" if enhanced else None
-    return _kind(code, detail, stage)(name, shown(text) or "no text")
+    kind, message = _kind(code, detail, stage), shown(text) or "no text"
+    if kind is PermanentFailure and detail in SUPPRESSES:
+        return PermanentFailure(name, message, suppresses=SUPPRESSES[detail])
+    return kind(name, message)
 
 
 def queue_id(text: str) -> str | None:
