@@ -20,7 +20,11 @@ class ProviderEntry:
 
 BUILT_IN = (
     ProviderEntry("smtp", "tidings.providers.smtp:SmtpProvider", (Channel.EMAIL,)),
-    ProviderEntry("sandbox", "tidings.providers.sandbox:SandboxProvider", (Channel.SMS, Channel.PUSH)),
+    ProviderEntry(
+        "sandbox",
+        "tidings.providers.sandbox:SandboxProvider",
+        (Channel.SMS, Channel.PUSH, Channel.CHAT),
+    ),
     ProviderEntry("webhook", "tidings.providers.webhook:WebhookProvider", (Channel.WEBHOOK,)),
     ProviderEntry("sendgrid", "tidings.providers.sendgrid:SendgridProvider", (Channel.EMAIL,)),
     ProviderEntry("twilio", "tidings.providers.twilio:TwilioProvider", (Channel.SMS,)),
