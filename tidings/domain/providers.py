@@ -30,6 +30,7 @@ BUILT_IN = (
     ProviderEntry("twilio", "tidings.providers.twilio:TwilioProvider", (Channel.SMS,)),
     ProviderEntry("fcm", "tidings.providers.fcm:FcmProvider", (Channel.PUSH,)),
     ProviderEntry("apns", "tidings.providers.apns:ApnsProvider", (Channel.PUSH,)),
+    ProviderEntry("webpush", "tidings.providers.webpush:WebpushProvider", (Channel.PUSH,)),
     ProviderEntry("ses", "tidings.providers.ses:SesProvider", (Channel.EMAIL,)),
     ProviderEntry("sns", "tidings.providers.sns:SnsProvider", (Channel.SMS,)),
 )

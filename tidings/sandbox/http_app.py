@@ -17,6 +17,7 @@ from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
 from tidings.sandbox.reception import Reception
+from tidings.sandbox.webpush import WebPushSandbox
 
 _MAX_BODY_BYTES = 4_000_000
 
@@ -65,6 +66,7 @@ class HttpSandbox:
         application.add_routes([*twilio.routes(self.reception), *sendgrid.routes(self.reception)])
         application.add_routes(aws.routes(self.reception))
         application.add_routes(FcmSandbox(self.reception).routes())
+        application.add_routes(WebPushSandbox(self.reception).routes())
         return application
 
     async def live(self, _request: web.Request) -> web.Response:
