@@ -31,8 +31,10 @@ async def webpush(**given: Any) -> AsyncIterator[WebpushProvider]:
         webpush_subject="mailto:ops@example.com",
     )
     provider = WebpushProvider(settings, own)
-    yield provider
-    await provider.aclose()
+    try:
+        yield provider
+    finally:
+        await provider.aclose()
 
 
 async def subscription(running: RunningSandbox, browser: str = "") -> str:

@@ -31,6 +31,7 @@ BUILT_IN = (
     ProviderEntry("fcm", "tidings.providers.fcm:FcmProvider", (Channel.PUSH,)),
     ProviderEntry("apns", "tidings.providers.apns:ApnsProvider", (Channel.PUSH,)),
     ProviderEntry("webpush", "tidings.providers.webpush:WebpushProvider", (Channel.PUSH,)),
+    ProviderEntry("apprise", "tidings.providers.apprise:AppriseProvider", (Channel.CHAT,)),
     ProviderEntry("ses", "tidings.providers.ses:SesProvider", (Channel.EMAIL,)),
     ProviderEntry("sns", "tidings.providers.sns:SnsProvider", (Channel.SMS,)),
 )
