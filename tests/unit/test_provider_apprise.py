@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import importlib.util
 import inspect
 import re
 from datetime import timedelta
@@ -10,9 +11,17 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from tests.provider_support import outgoing, provider_settings
 from tidings.domain.chat_url import HOSTED, SELF_HOSTED
-from tidings.errors import PermanentFailure, SendFailure, TransientFailure, UnknownOutcome
-from tidings.providers.apprise import TARGETS
+from tidings.domain.vocabulary import Channel
+from tidings.errors import (
+    PermanentFailure,
+    ProviderMisconfigured,
+    SendFailure,
+    TransientFailure,
+    UnknownOutcome,
+)
+from tidings.providers.apprise import TARGETS, AppriseProvider, AppriseSettings
 from tidings.providers.apprise_requests import ERRORS, PASSING_WORDS, Call, failure_in, redacted
 from tidings.providers.http_call import HttpAnswer
 
@@ -144,3 +153,12 @@ def test_a_service_speaks_by_requests_and_nothing_else(scheme: str, target: str)
 
 def _all(protocol: Any) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else tuple(protocol or ())
+
+
+async def test_without_apprise_it_is_our_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    provider = AppriseProvider(provider_settings(), AppriseSettings(_env_file=None))
+    assert provider.missing == "tidings[apprise]"
+    with pytest.raises(ProviderMisconfigured) as raised:
+        await provider.send(outgoing(Channel.CHAT, URL))
+    assert raised.value.code == "apprise_not_installed"

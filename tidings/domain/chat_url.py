@@ -72,7 +72,7 @@ def checked_chat_url(url: str) -> str:
     refused = sorted({name for name, _ in given if name.lower() not in PARAMETERS})
     # Some read on behind a #, which Slack's channels begin with.
     if refused or (parts.fragment and (parts.query or set(parts.fragment) & set("?&=;"))):
-        raise ValueError(f"must not carry parameters other than {', '.join(sorted(PARAMETERS))}")
+        raise ValueError("must not carry parameters but those that docs/providers/apprise.md allows")
     if scheme in SELF_HOSTED:
         _check_host(parts.netloc.rpartition("@")[2], port)
     return url

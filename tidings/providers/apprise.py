@@ -8,6 +8,7 @@ made by `apprise_requests`, which knows what became of them.
 import asyncio
 import contextvars
 import importlib
+import importlib.util
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
@@ -90,8 +91,15 @@ class AppriseProvider:
         """With its own settings from the environment."""
         return cls(settings, AppriseSettings.load())
 
+    @property
+    def missing(self) -> str | None:
+        """The extra without which nothing can be sent."""
+        return None if importlib.util.find_spec("apprise") else "tidings[apprise]"
+
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Have Apprise post once to what the URL names. There is no reference: Apprise gives none."""
+        if self.missing is not None:
+            raise ProviderMisconfigured("apprise_not_installed", "needs: pip install 'tidings[apprise]'")
         try:
             # Accepted long ago, perhaps, and by other rules.
             url = checked_recipient(Channel.CHAT, message.recipient)
@@ -144,15 +152,10 @@ class AppriseProvider:
 def delivered(url: str, message: OutgoingMessage) -> bool:
     """Whether Apprise says that the message was delivered. For a thread that works for a call.
 
-    Raises PermanentFailure on a URL that its service does not understand, ProviderMisconfigured without
-    Apprise.
+    Raises PermanentFailure on a URL that its service does not understand.
     """
-    try:
-        import apprise
-    except ModuleNotFoundError as error:
-        raise ProviderMisconfigured(
-            "apprise_not_installed", f"needs {error.name}: pip install 'tidings[apprise]'"
-        ) from error
+    import apprise
+
     # It logs URLs, and answers that may repeat them.
     logging.getLogger("apprise").disabled = True
     asset = apprise.AppriseAsset(async_mode=False, http_redirects=False, service_timeout=0)
