@@ -117,6 +117,12 @@ def test_what_could_be_a_token_is_not_shown(secret: str) -> None:
     assert secret not in redacted(f"https://hooks.example/{secret}/x?{secret}: {URL}", URL)
 
 
+def test_a_token_that_is_cut_short_is_not_shown_either() -> None:
+    found = failure_in(HttpAnswer(400, {}, "-" * 470 + "TIiajkdnlazkcOXrIdevi7FQ"), URL)
+    assert found is not None
+    assert "TIia" not in found.message
+
+
 def test_every_service_that_is_allowed_is_there_and_no_other() -> None:
     assert set(TARGETS) == HOSTED | SELF_HOSTED
 

@@ -125,9 +125,8 @@ class Call:
             return PermanentFailure("apprise_refused", "Apprise cannot send with this URL")
         answer = self.answers[-1]
         said = json_object(answer.text)
-        message = redacted(
-            shown(f"HTTP {answer.status}, but Apprise misses success: {answer.text}"), self.recipient
-        )
+        text = redacted(answer.text, self.recipient)
+        message = shown(f"HTTP {answer.status}, but Apprise misses success: {text}")
         if str(said.get("error")) in PASSING_WORDS:
             return TransientFailure("apprise_refused", message)
         if said.get("ok") is False or said.get("success") is False or said.get("error"):
@@ -141,10 +140,11 @@ CURRENT: ContextVar[Call] = ContextVar("apprise_call")
 
 def failure_in(answer: HttpAnswer, recipient: str) -> SendFailure | None:
     """The failure that a service's answer stands for, or None for 2xx."""
-    plain = failure_for(answer.status, answer.headers, answer.text)
+    # First of all: cut short, a token could no longer be told.
+    plain = failure_for(answer.status, answer.headers, redacted(answer.text, recipient))
     if plain is None:
         return None
-    code, message = f"apprise_{answer.status}", redacted(plain.message, recipient)
+    code, message = f"apprise_{answer.status}", plain.message
     kind = ERRORS.get(answer.status) or type(plain)
     if kind is TransientFailure:
         wait: timedelta | None = getattr(plain, "retry_after", None)
