@@ -10,8 +10,8 @@ from api.middleware import RequestContext
 from api.routes import callbacks, health, metrics, notifications, schedules, suppressions
 
 _DESCRIPTION = """\
-Durable delivery of notifications by e-mail, SMS, push and webhook. A `201` is a promise: each notification
-has a workflow of its own in Temporal, which carries it to its end through any crash.
+Durable delivery of notifications by e-mail, SMS, push, webhook and chat. A `201` is a promise: each
+notification has a workflow of its own in Temporal, which carries it to its end through any crash.
 
 Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems. Times are UTC.
 """

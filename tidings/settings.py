@@ -145,11 +145,13 @@ class DeliverySettings(Settings):
     retry_sms: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
     retry_push: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
     retry_webhook: RetrySchedule = RetrySchedule()
+    retry_chat: RetrySchedule = RetrySchedule(attempts=6, first=2, factor=4, cap=3_600)
     route_email: Route | None = None
     """Providers in order, as JSON: `["smtp", "sendgrid"]`, or shared, `[{"smtp": 1, "sendgrid": 3}]`."""
     route_sms: Route | None = None
     route_push: Route | None = None
     route_webhook: Route | None = None
+    route_chat: Route | None = None
     tenant_routes: dict[str, dict[Channel, Route]] = {}
     """Routes of single tenants, as JSON: `{"acme": {"email": ["sendgrid"]}}`."""
     failover_at_once: Annotated[frozenset[Channel], NoDecode] = frozenset({Channel.SMS})
@@ -195,6 +197,7 @@ class DeliverySettings(Settings):
             Channel.SMS: self.route_sms,
             Channel.PUSH: self.route_push,
             Channel.WEBHOOK: self.route_webhook,
+            Channel.CHAT: self.route_chat,
         }
         return routes[channel]
 
@@ -205,6 +208,7 @@ class DeliverySettings(Settings):
             Channel.SMS: self.retry_sms,
             Channel.PUSH: self.retry_push,
             Channel.WEBHOOK: self.retry_webhook,
+            Channel.CHAT: self.retry_chat,
         }
         return schedules[channel]
 
@@ -222,6 +226,7 @@ class WorkerSettings(Settings):
     rate_sms: _Rate = None
     rate_push: _Rate = None
     rate_webhook: _Rate = None
+    rate_chat: _Rate = None
     worker_workflow_tasks: int = Field(default=100, ge=2, le=10_000)
     worker_shutdown_timeout: float = Field(default=20, ge=0)
     """How long running sends may go on after SIGTERM."""
@@ -236,6 +241,7 @@ class WorkerSettings(Settings):
             Channel.SMS: self.rate_sms,
             Channel.PUSH: self.rate_push,
             Channel.WEBHOOK: self.rate_webhook,
+            Channel.CHAT: self.rate_chat,
         }
         return rates[channel]
 

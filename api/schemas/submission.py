@@ -77,7 +77,8 @@ class Submission(BaseModel):
 
     channel: Channel
     recipient: Annotated[Text, Field(min_length=1, max_length=4096)] = Field(
-        description="An e-mail address, an E.164 number, a device token or a URL, as the channel asks."
+        description="As the channel asks: an e-mail address, an E.164 number, a device token or Web Push"
+        " subscription, a URL, or for chat an Apprise URL."
     )
     subject: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="Required for email, refused for sms, one line."

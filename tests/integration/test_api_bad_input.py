@@ -164,6 +164,10 @@ BAD = [
     to("webhook", "no URL", "/recipient", "example.com/hook"),
     to("webhook", "file URL", "/recipient", "file:///etc/passwd"),
     to("webhook", "URL with password", "/recipient", "https://ada:secret@example.com/"),
+    to("push", "Web Push subscription without keys", "/recipient", '{"endpoint": "https://push.example/a"}'),
+    to("chat", "service that reads files", "/recipient", "file:///etc/passwd"),
+    to("chat", "parameter that reads files", "/recipient", "slack://T1/B2/x3?template=/etc/passwd"),
+    to("chat", "chat with html", "/html", "slack://T1/B2/x3", html="<p>Hi</p>"),
     to("webhook", "URL with a line break", "/recipient", "https://example.com/\r\nX: 1"),
     Bad(
         "several at once",

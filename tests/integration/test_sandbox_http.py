@@ -29,6 +29,7 @@ async def test_every_channel_arrives_in_one_inbox() -> None:
             ("smtp", Channel.EMAIL): "ada@example.com",
             ("sandbox", Channel.SMS): "+14155550100",
             ("sandbox", Channel.PUSH): "token-12345",
+            ("sandbox", Channel.CHAT): "slack://T1/B2/x3",
             ("webhook", Channel.WEBHOOK): hook,
         }
         for (name, channel), recipient in sends.items():
@@ -44,7 +45,7 @@ async def test_every_channel_arrives_in_one_inbox() -> None:
     assert [(m["provider"], m["channel"], m["recipient"]) for m in everything["data"]] == [
         (name, channel, recipient) for (name, channel), recipient in reversed(sends.items())
     ]
-    assert only["data"] == [everything["data"][2]]
+    assert only["data"] == [everything["data"][3]]
     assert nobody["data"] == after["data"] == []
     assert (bad.status, cleared.status) == (400, 204)
 

@@ -201,6 +201,7 @@ async def test_templates_of_every_channel_are_taken(schedules: Schedules) -> Non
         Channel.SMS: "+14155550100",
         Channel.PUSH: "a" * 64,
         Channel.WEBHOOK: "https://example.com/hook",
+        Channel.CHAT: "slack://T1/B2/x3",
     }
     for channel, recipient in recipients.items():
         notification = {"channel": channel, "recipient": recipient, "body": "Hi"}

@@ -28,6 +28,7 @@ RECIPIENTS = {
     "sms": "+14155550123",
     "push": "token-of-a-device",
     "webhook": "https://example.com/hook",
+    "chat": "slack://T1/B2/x3",
 }
 
 anything = st.recursive(

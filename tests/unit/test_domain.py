@@ -92,6 +92,7 @@ def test_what_is_parked_is_final() -> None:
         ("sms", "+14155550123", "+14155550123"),
         ("push", "fcm:token-0123456789", "fcm:token-0123456789"),
         ("webhook", "http://127.0.0.1:8025/hooks/a", "http://127.0.0.1:8025/hooks/a"),
+        ("chat", "slack://T1/B2/x3", "slack://T1/B2/x3"),
     ],
 )
 def test_good_recipients_are_kept_in_their_normal_form(channel: str, recipient: str, kept: str) -> None:
@@ -139,6 +140,7 @@ def test_names_are_those_of_the_contract() -> None:
         "tidings-sms",
         "tidings-push",
         "tidings-webhook",
+        "tidings-chat",
     ]
     assert [names.PRIORITY_KEYS[priority] for priority in Priority] == [1, 2, 3, 4, 5]
     assert names.web_ui_url("http://127.0.0.1:8233/", "default", identifier) == (

@@ -269,6 +269,7 @@ GOOD_RECIPIENTS = {
     Channel.SMS: "+14155550123",
     Channel.PUSH: "fcm:token-0123456789",
     Channel.WEBHOOK: "https://hooks.example/a",
+    Channel.CHAT: "slack://T1/B2/x3",
 }
 SUSPECT = PIECES | SEEN.map(lambda text: text[:50])
 

@@ -70,6 +70,13 @@ def test_the_reason_decides(status: int, reason: str, kind: type[SendFailure]) -
     assert found.message == f"HTTP {status}: {reason}"
 
 
+def test_a_device_that_is_gone_gets_nothing_more() -> None:
+    found = {reason: failure(status, json.dumps({"reason": reason})) for status, reason, _ in ROWS}
+    suppressing = {reason: getattr(error, "suppresses", None) for reason, error in found.items()}
+    gone = {"ExpiredToken": "gone", "Unregistered": "gone"}
+    assert {reason: why for reason, why in suppressing.items() if why} == gone
+
+
 def test_every_row_of_the_table_is_tested() -> None:
     assert {reason for _, reason, _ in ROWS} == set(ERRORS)
 

@@ -81,6 +81,14 @@ def test_else_the_canonical_code_decides(code: str, status: int, kind: type[Send
     assert (type(found), found.code) == (kind, f"fcm_{code}")
 
 
+def test_a_token_that_is_no_longer_registered_gets_nothing_more() -> None:
+    found = {
+        code: failure(status, fcm_error(status, canonical, code)) for code, status, canonical, _ in FCM_ROWS
+    }
+    suppressing = {code: getattr(error, "suppresses", None) for code, error in found.items()}
+    assert {code: why for code, why in suppressing.items() if why} == {"UNREGISTERED": "gone"}
+
+
 def test_every_row_of_the_table_is_tested() -> None:
     assert {row[0] for row in FCM_ROWS} | {row[0] for row in CANONICAL_ROWS} == set(ERRORS)
 

@@ -56,7 +56,7 @@ def test_settings_that_cannot_work_stop_the_start(settings: dict[str, str]) -> N
 
 def test_a_provider_that_can_be_pinned_is_not_in_the_default_route() -> None:
     planner = Planner(DeliverySettings(_env_file=None))
-    firsts = {"email": "smtp", "sms": "sandbox", "push": "sandbox", "webhook": "webhook"}
+    firsts = {"email": "smtp", "sms": "sandbox", "push": "sandbox", "webhook": "webhook", "chat": "sandbox"}
     for channel, first in ((channel, firsts[channel]) for channel in Channel):
         notification = Notification(
             id=new_id(), tenant="t", channel=channel, recipient="r", body="b", created_at=CREATED_AT

@@ -13,6 +13,23 @@ def test_every_row_of_the_table(enhanced: str, kind: type[SendFailure]) -> None:
     assert failure.message == f"{enhanced} whatever it says"
 
 
+@pytest.mark.parametrize(
+    ("code", "stage", "suppresses"),
+    [
+        (550, Stage.RECIPIENT, "hard_bounce"),
+        (550, Stage.CONTENT, "hard_bounce"),
+        (550, Stage.SESSION, None),
+        (530, Stage.RECIPIENT, None),
+        (450, Stage.RECIPIENT, None),
+    ],
+)
+def test_a_mailbox_that_is_not_there_gets_nothing_more(
+    code: int, stage: Stage, suppresses: str | None
+) -> None:
+    assert getattr(failure_for(code, "5.1.1 no such user", stage), "suppresses", None) == suppresses
+    assert getattr(failure_for(code, "5.2.1 disabled", stage), "suppresses", None) is None
+
+
 PASSING = ["4.1.8", "4.2.1", "4.2.2", "4.3.1", "4.3.2", "4.4.2", "4.4.5", "4.5.3", "4.7.0", "4.7.1", "4.7.28"]
 
 

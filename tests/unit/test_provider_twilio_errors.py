@@ -63,6 +63,12 @@ def test_a_code_of_twilio(kind: type[SendFailure], status: int, code: int) -> No
     assert failure.message == "The 'To' number +1 415 is wrong."
 
 
+def test_who_has_opted_out_gets_nothing_more() -> None:
+    found = {code: failure_for(answer(status, code)) for _, status, code in ROWS}
+    suppressing = {code: getattr(failure, "suppresses", None) for code, failure in found.items()}
+    assert {code: why for code, why in suppressing.items() if why} == {21610: "opt_out"}
+
+
 def test_every_row_is_tested_and_documented() -> None:
     assert {code for _, _, code in ROWS} == set(ERRORS)
     page = (Path(__file__).parents[2] / "docs/providers/twilio.md").read_text()

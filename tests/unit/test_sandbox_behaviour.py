@@ -5,7 +5,7 @@ import pytest
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox.behaviour import Behaviour, FailureCount, Plan, plan_for
 
-E, S, P, W = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK
+E, S, P, W, C = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK, Channel.CHAT
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ E, S, P, W = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK
             Plan(Behaviour.TEMPORARY_FAILURE, 1),
         ),
         (W, "http://slow.example/hooks/a", Plan()),
+        (C, "mmost://chat.example/permanent-failure", Plan(Behaviour.PERMANENT_FAILURE)),
+        (C, "slack://slow/B2/x3", Plan()),
     ],
 )
 def test_the_recipient_says_what_happens(channel: Channel, recipient: str, plan: Plan) -> None:

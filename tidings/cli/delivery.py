@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def send(
-    channel: Annotated[str, typer.Option(help="email, sms, push or webhook.")],
+    channel: Annotated[str, typer.Option(help="email, sms, push, webhook or chat.")],
     to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
     body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
     subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,

@@ -19,7 +19,7 @@ Id = Annotated[str, typer.Argument(help="The schedule's id.")]
 
 @app.command()
 def create(
-    channel: Annotated[str, typer.Option(help="email, sms, push or webhook.")],
+    channel: Annotated[str, typer.Option(help="email, sms, push, webhook or chat.")],
     to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
     body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
     cron: Annotated[str | None, typer.Option(help='Five fields, such as "0 9 * * 1-5".')] = None,

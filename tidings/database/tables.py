@@ -7,7 +7,7 @@ Three rules keep writes cheap:
 - Ids are UUIDv7, so inserts go to the right edge of each index; but an id that was derived from an
   idempotency key is random. So `(tenant, created_at, id)` read backwards is "newest first" (keyset paging).
 - Words such as a status are text with a CHECK, not an enum type: a new word is one
-  `DROP CONSTRAINT` and `ADD CONSTRAINT … NOT VALID`, inside a transaction and without a table scan.
+  `DROP CONSTRAINT`, `ADD CONSTRAINT … NOT VALID` and `VALIDATE CONSTRAINT` inside a transaction: one scan.
 """
 
 from collections.abc import Iterable

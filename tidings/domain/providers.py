@@ -20,12 +20,18 @@ class ProviderEntry:
 
 BUILT_IN = (
     ProviderEntry("smtp", "tidings.providers.smtp:SmtpProvider", (Channel.EMAIL,)),
-    ProviderEntry("sandbox", "tidings.providers.sandbox:SandboxProvider", (Channel.SMS, Channel.PUSH)),
+    ProviderEntry(
+        "sandbox",
+        "tidings.providers.sandbox:SandboxProvider",
+        (Channel.SMS, Channel.PUSH, Channel.CHAT),
+    ),
     ProviderEntry("webhook", "tidings.providers.webhook:WebhookProvider", (Channel.WEBHOOK,)),
     ProviderEntry("sendgrid", "tidings.providers.sendgrid:SendgridProvider", (Channel.EMAIL,)),
     ProviderEntry("twilio", "tidings.providers.twilio:TwilioProvider", (Channel.SMS,)),
     ProviderEntry("fcm", "tidings.providers.fcm:FcmProvider", (Channel.PUSH,)),
     ProviderEntry("apns", "tidings.providers.apns:ApnsProvider", (Channel.PUSH,)),
+    ProviderEntry("webpush", "tidings.providers.webpush:WebpushProvider", (Channel.PUSH,)),
+    ProviderEntry("apprise", "tidings.providers.apprise:AppriseProvider", (Channel.CHAT,)),
     ProviderEntry("ses", "tidings.providers.ses:SesProvider", (Channel.EMAIL,)),
     ProviderEntry("sns", "tidings.providers.sns:SnsProvider", (Channel.SMS,)),
 )

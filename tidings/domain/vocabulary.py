@@ -10,6 +10,7 @@ class Channel(StrEnum):
     SMS = "sms"
     PUSH = "push"
     WEBHOOK = "webhook"
+    CHAT = "chat"
 
 
 class Priority(StrEnum):

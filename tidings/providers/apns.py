@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
+from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, SetupError, TransientFailure
 from tidings.providers import push
 from tidings.providers.http2_call import Http2Client, require_http2
@@ -71,6 +72,9 @@ ERRORS: dict[str, type[SendFailure]] = {
 }
 """What each reason means. `ExpiredProviderToken` passes if the token was not new, for the next attempt gets
 another; of a new one it says that our clock is wrong."""
+
+GONE = frozenset({"ExpiredToken", "Unregistered"})
+"""The reasons of 410: the app is no longer on that device."""
 
 _TOKEN_EXPIRED = "apns_ExpiredProviderToken"  # noqa: S105
 _TOKEN_SECONDS = 40 * 60
@@ -185,6 +189,8 @@ def failure_in(answer: HttpAnswer) -> SendFailure | None:
     if kind is TransientFailure:
         wait = retry_after(answer.headers.get("Retry-After"))
         return TransientFailure(f"apns_{reason}", message, wait, of_message=answer.status in TOO_SOON)
+    if reason in GONE:
+        return PermanentFailure(f"apns_{reason}", message, suppresses=SuppressionReason.GONE)
     return kind(f"apns_{reason}", message)
 
 

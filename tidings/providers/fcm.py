@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import SecretStr
 
+from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
 from tidings.providers import push
 from tidings.providers.fcm_token import ServiceAccount, ServiceAccountTokens
@@ -58,6 +59,9 @@ ERRORS: dict[str, type[SendFailure]] = {
     "DATA_LOSS": TransientFailure,
 }
 """What each code means. `UNAUTHENTICATED` passes if the token was not new: the next attempt gets another."""
+
+GONE = frozenset({"UNREGISTERED"})
+"""The app is no longer on that device: its token stays bad."""
 
 WAITS = {"QUOTA_EXCEEDED": timedelta(minutes=1), "RESOURCE_EXHAUSTED": timedelta(minutes=1)}
 """The least wait that Google asks for where an answer names none."""
@@ -194,6 +198,8 @@ def failure_in(answer: HttpAnswer) -> SendFailure | None:
     if kind is TransientFailure:
         wait = retry_after(answer.headers.get("Retry-After")) or WAITS.get(code)
         return TransientFailure(f"fcm_{code}", message, wait, of_message=answer.status in TOO_SOON)
+    if code in GONE:
+        return PermanentFailure(f"fcm_{code}", message, suppresses=SuppressionReason.GONE)
     return kind(f"fcm_{code}", message)
 
 

@@ -9,6 +9,7 @@ ndr/non-delivery-reports-in-exchange-online).
 import re
 from enum import Enum, auto
 
+from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
 from tidings.providers.wording import shown
 
@@ -96,6 +97,9 @@ ERRORS: dict[str, type[SendFailure]] = {
 }
 """What the enhanced code of a 5xx reply means. Every 4xx reply is passing, whatever its enhanced code."""
 
+SUPPRESSES = {"5.1.1": SuppressionReason.HARD_BOUNCE}
+"""What rules the recipient out for later mails too: of 5xx replies that are permanent."""
+
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\S)")
 _QUEUE_IDS = (
     re.compile(r"\bqueued as <?([\w.@+-]+)", re.IGNORECASE),
@@ -118,6 +122,8 @@ def failure_for(code: int, text: str, stage: Stage = Stage.CONTENT) -> SendFailu
     kind, message = _kind(code, detail, stage), shown(text) or "no text"
     if issubclass(kind, TransientFailure):
         return kind(name, message, of_message=not _is_of_the_server(code, detail, stage))
+    if kind is PermanentFailure and detail in SUPPRESSES:
+        return PermanentFailure(name, message, suppresses=SUPPRESSES[detail])
     return kind(name, message)
 
 

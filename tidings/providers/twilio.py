@@ -15,6 +15,7 @@ import aiohttp
 from pydantic import Field, SecretStr
 
 from tidings.domain.providers import NOTIFICATION_HEADER
+from tidings.domain.receipt import SuppressionReason
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -28,6 +29,7 @@ from tidings.providers.callbacks.addresses import callback_url
 from tidings.providers.http_call import HttpAnswer, open_session, post
 from tidings.providers.http_outcome import TOO_SOON, retry_after
 from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings, Settings
 
 _CREATED = 201
@@ -102,6 +104,9 @@ ERRORS: dict[int, type[SendFailure]] = {
     21709: ProviderMisconfigured,  # alphanumeric sender not authorized for the messaging service
 }
 """What Twilio's own codes mean for a message."""
+
+SUPPRESSES = {21610: SuppressionReason.OPT_OUT}
+"""What rules the recipient out for later messages too."""
 
 STATUSES: dict[int, type[SendFailure]] = {
     500: UnknownOutcome,
@@ -187,6 +192,8 @@ def failure_for(answer: HttpAnswer) -> SendFailure:
     if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 1_000_000:
         kind = ERRORS.get(code, by_status)
         text = str(content.get("message") or "no text")
+        if code in SUPPRESSES:
+            return PermanentFailure(f"twilio_{code}", shown(text), suppresses=SUPPRESSES[code])
         return failure(kind, f"twilio_{code}", text, wait, of_message=too_soon)
     text = bare(answer.status, answer.text)
     return failure(by_status, f"http_{answer.status}", text, wait, of_message=too_soon)

@@ -10,6 +10,7 @@ from typing import Self
 
 import aiohttp
 
+from tidings.domain.receipt import SuppressionReason
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure
@@ -63,7 +64,7 @@ class WebhookProvider:
         answer = await post(self._opened(), url, body.encode(), headers)
         failure = failure_for(answer.status, answer.headers, answer.text)
         if answer.status == HTTPStatus.GONE and failure is not None:
-            raise PermanentFailure("webhook_gone", failure.message)
+            raise PermanentFailure("webhook_gone", failure.message, suppresses=SuppressionReason.GONE)
         if failure is not None:
             raise failure
         return Acceptance()

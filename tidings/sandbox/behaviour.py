@@ -54,7 +54,7 @@ def _telling_part(channel: Channel, recipient: str) -> str:
     match channel:
         case Channel.EMAIL:
             return recipient.rpartition("@")[0].strip('"')
-        case Channel.WEBHOOK:
+        case Channel.WEBHOOK | Channel.CHAT:
             return unquote(urlsplit(recipient).path.rstrip("/").rpartition("/")[2])
         case _:
             return recipient

@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox import aws, sendgrid, twilio
 from tidings.sandbox.behaviour import Behaviour, FailureCount
@@ -16,10 +19,12 @@ from tidings.sandbox.fcm import FcmSandbox
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
-from tidings.sandbox.reception import Reception
+from tidings.sandbox.reception import Reception, without_secrets
 from tidings.sandbox.status_callbacks import StatusCallbacks
+from tidings.sandbox.webpush import WebPushSandbox
 
 _MAX_BODY_BYTES = 4_000_000
+_CHAT_TEXTS = ("message", "text", "body")
 
 
 class SinkMessage(BaseModel):
@@ -69,6 +74,7 @@ class HttpSandbox:
         application.add_routes(sendgrid.routes(self.reception))
         application.add_routes(aws.routes(self.reception))
         application.add_routes(FcmSandbox(self.reception).routes())
+        application.add_routes(WebPushSandbox(self.reception).routes())
         return application
 
     async def live(self, _request: web.Request) -> web.Response:
@@ -137,8 +143,10 @@ class HttpSandbox:
         return await self._received(message)
 
     async def hook(self, request: web.Request) -> web.Response:
-        """Receive a webhook, of whatever form."""
+        """Receive a webhook, of whatever form; what `apprise` posts is a chat service's."""
         body = (await request.read()).decode("utf-8", "replace")
+        if NOTIFICATION_HEADER in request.headers:
+            return await self._received(_chat_message(request, body), HTTPStatus.OK)
         message = ReceivedMessage(
             channel=Channel.WEBHOOK,
             provider="webhook",
@@ -150,7 +158,9 @@ class HttpSandbox:
         )
         return await self._received(message)
 
-    async def _received(self, message: ReceivedMessage) -> web.Response:
+    async def _received(
+        self, message: ReceivedMessage, status: HTTPStatus = HTTPStatus.ACCEPTED
+    ) -> web.Response:
         match await self.reception.refusal(message):
             case Behaviour.TEMPORARY_FAILURE:
                 refusal = _refusal(503, "temporary failure, as this recipient asks for")
@@ -162,11 +172,35 @@ class HttpSandbox:
                 raise web.HTTPServiceUnavailable
             case _:
                 pass
-        return web.json_response({"reference": f"sandbox-{uuid4().hex}"}, status=202)
+        return web.json_response({"reference": f"sandbox-{uuid4().hex}"}, status=status)
 
 
 def _refusal(status: int, detail: str) -> web.Response:
     return web.json_response({"detail": detail}, status=status)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _chat_message(request: web.Request, body: str) -> ReceivedMessage:
+    """A post of the provider `apprise`, in the form of whichever service its URL named."""
+    content = _json_object(body)
+    texts = [content[name] for name in _CHAT_TEXTS if isinstance(content.get(name), str)]
+    title = content.get("title")
+    return ReceivedMessage(
+        channel=Channel.CHAT,
+        provider="apprise",
+        recipient=str(request.url),
+        subject=title if isinstance(title, str) and title else None,
+        body=texts[0] if texts else body,
+        headers=without_secrets(request.headers.items()),
+        notification_id=request.headers[NOTIFICATION_HEADER],
+    )
 
 
 def _webhook_subject(body: str) -> str | None:

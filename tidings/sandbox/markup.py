@@ -12,6 +12,7 @@ CHANNEL_NAMES = {
     Channel.SMS: "SMS",
     Channel.PUSH: "Push",
     Channel.WEBHOOK: "Webhook",
+    Channel.CHAT: "Chat",
 }
 
 _ICON_PATHS = {
@@ -19,6 +20,7 @@ _ICON_PATHS = {
     Channel.SMS: '<path d="M20 11.2a7.6 7.2 0 0 1-11.2 6.3L4 19l1.5-4.2A7.6 7.2 0 1 1 20 11.2Z"/>',
     Channel.PUSH: '<path d="M6 16.5V11a6 6 0 0 1 12 0v5.5l1.5 1.5h-15L6 16.5Z"/><path d="M10 21h4"/>',
     Channel.WEBHOOK: '<path d="m8.5 7-5 5 5 5M15.5 7l5 5-5 5"/>',
+    Channel.CHAT: '<path d="M9 4 7.5 20M16.5 4 15 20M4.5 9h16M3.5 15h16"/>',
 }
 
 _JSON_TOKEN = re.compile(

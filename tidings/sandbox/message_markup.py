@@ -63,6 +63,8 @@ def _tabs(message: ReceivedMessage) -> dict[str, Render]:
             tabs["Screen"] = _card
         case Channel.WEBHOOK:
             tabs["Body"] = _json
+        case Channel.CHAT:
+            tabs["Chat"] = _post
     tabs["Headers"] = lambda shown: table(shown.headers)
     return tabs
 
@@ -93,6 +95,14 @@ def _bubble(message: ReceivedMessage) -> str:
 <div class="bubble">{escaped(message.body)}</div>
 <p class="phone-note">{length}</p>
 </div>"""
+
+
+def _post(message: ReceivedMessage) -> str:
+    title = f"<b>{escaped(message.subject)}</b>" if message.subject else ""
+    return f"""<div class="chat">{icon(Channel.CHAT)}<div class="card-text">
+<p class="chat-head">Your app {time_tag(message.received_at, "%H:%M")}</p>
+{title}<p class="chat-text">{escaped(message.body)}</p>
+</div></div>"""
 
 
 def _card(message: ReceivedMessage) -> str:
