@@ -1,5 +1,6 @@
 """What the activities need from the outside, so that the worker can wire it in."""
 
+from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -39,5 +40,16 @@ class DeliveryLog(Protocol):
         """Bring the notification to `state`, unless a later revision is there, and finish the attempt.
 
         That a provider has accepted it is recorded however late it comes, and never undone.
+        """
+        ...
+
+
+class AttachmentStore(Protocol):
+    """Where the contents of attachments are."""
+
+    async def load(self, notification_id: UUID) -> Mapping[str, bytes]:
+        """The notification's contents by their SHA-256, in hex; what was erased is not among them.
+
+        Raises StorageUnavailable while the database cannot be reached.
         """
         ...

@@ -4,22 +4,27 @@ The attempt is in the database before the provider is called. A run that finds i
 the worker of an earlier run died, does not call the provider again: it reports what the earlier run left,
 and where that run left nothing, that nobody can know.
 
+Files that go with the message are loaded before the attempt begins: a database that is away costs none.
+
 A run that is too early asks Temporal to be run again when it is time: waiting so costs no history, and while
 it waits no worker has it, so that the workflow can take it back at once.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.ports import DeliveryLog
+from activities.ports import AttachmentStore, DeliveryLog
 from activities.under_way import UnderWay
+from tidings.domain.attachment import Attachment
 from tidings.domain.decision import state_after
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState
 from tidings.domain.record import BegunAttempt
@@ -33,7 +38,7 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.messages.delivery import SendReport, SendRequest
-from tidings.providers.protocol import OutgoingMessage, Provider
+from tidings.providers.protocol import OutgoingAttachment, OutgoingMessage, Provider
 
 BEGIN_LIMIT = timedelta(minutes=5)
 """How long one run tries to begin. Only this run knows that it has not called anybody yet: a statement of
@@ -41,6 +46,14 @@ its that was lost on the way may still take effect, and the next run could not t
 
 _BEGIN_PAUSE = 1.0
 """Seconds between two tries."""
+
+_ROOM_PAUSE = timedelta(seconds=1)
+"""Until Temporal hands a message out again whose files found no room."""
+
+Answer = TypeVar("Answer")
+Contents = Mapping[str, bytes]
+"""What attachments hold, by its SHA-256."""
+_NO_FILES: Contents = {}
 
 log = structlog.get_logger(__name__)
 
@@ -56,16 +69,30 @@ class ProviderSource(Protocol):
 class SendActivities:
     """Calls providers."""
 
-    def __init__(self, delivery_log: DeliveryLog, providers: ProviderSource) -> None:
+    def __init__(
+        self,
+        delivery_log: DeliveryLog,
+        providers: ProviderSource,
+        attachments: AttachmentStore | None = None,
+        *,
+        most_attachment_bytes: int = 100_000_000,
+    ) -> None:
+        """`most_attachment_bytes`: of all files in memory at once; a single message may have more.
+
+        Without `attachments` a message that has some fails for good.
+        """
         self._log = delivery_log
         self._providers = providers
+        self._attachments = attachments
+        self._most_attachment_bytes = most_attachment_bytes
+        self._attachment_bytes = 0
 
     @activity.defn(name="send")
     async def send(self, request: SendRequest) -> SendReport:
         """Make the attempt and report its outcome; a provider's refusal is a report, not an error.
 
-        Raises ApplicationError (`NotDue`) before `due`, and StorageUnavailable if the attempt could not be
-        begun: the provider was not called then.
+        Raises ApplicationError (`NotDue`) before `due` or (`NoRoom`) while other files fill the memory, and
+        StorageUnavailable if the attempt could not be begun: the provider was not called then.
         """
         clock = _Clock()
         if request.due is not None and clock.now() < request.due:
@@ -77,20 +104,51 @@ class SendActivities:
             )
         if _is_expired(request, clock):
             return SendReport(attempt=None, state=request.state, recorded=False)
-        return await UnderWay().finish(lambda under_way: self._attempt(request, clock, under_way))
+        deadline = time.monotonic() + BEGIN_LIMIT.total_seconds()
+        attempt = self._attempt_with_files if request.attachment_bytes else self._attempt
+        return await UnderWay().finish(
+            lambda under_way: attempt(request, clock, _Beginning(under_way, deadline))
+        )
 
-    async def _attempt(self, request: SendRequest, clock: "_Clock", under_way: UnderWay) -> SendReport:
+    async def _attempt_with_files(
+        self, request: SendRequest, clock: "_Clock", beginning: "_Beginning"
+    ) -> SendReport:
+        """The attempt, its files in memory for as long as it lasts."""
+        size = request.attachment_bytes
+        if self._attachment_bytes and self._attachment_bytes + size > self._most_attachment_bytes:
+            # Not here: waiting in this process would keep those without files from their turn.
+            raise ApplicationError(
+                "other attachments fill the memory",
+                type="NoRoom",
+                next_retry_delay=_ROOM_PAUSE,
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        self._attachment_bytes += size
+        try:
+            contents = await beginning.tried(partial(self._loaded, request.notification_id))
+            if _is_expired(request, clock):
+                return SendReport(attempt=None, state=request.state, recorded=False)
+            return await self._attempt(request, clock, beginning, contents)
+        finally:
+            self._attachment_bytes -= size
+
+    async def _loaded(self, notification_id: UUID) -> Contents:
+        return {} if self._attachments is None else await self._attachments.load(notification_id)
+
+    async def _attempt(
+        self, request: SendRequest, clock: "_Clock", beginning: "_Beginning", contents: Contents = _NO_FILES
+    ) -> SendReport:
         attempt = Attempt(number=request.number, provider=request.provider, started_at=clock.now())
         sending = request.state.sending(
             attempt.number, attempt.provider, attempt.started_at, automatic=request.terms.automatic
         )
-        begun = await self._begin(request.notification_id, attempt, sending, under_way)
+        begun = await self._begin(request.notification_id, attempt, sending, beginning)
         if begun.permitted and _is_expired(request, clock):
             # Beginning took that long: the number is used, but nobody was called.
             late = TransientFailure("expired", "It expired before the provider could be called.")
             attempt = _failed(attempt, late, clock.now())
         elif begun.permitted:
-            attempt = await self._call(request, attempt, begun, clock)
+            attempt = await self._call(request, attempt, begun, clock, contents)
         elif begun.earlier is not None:
             attempt = settled(begun.earlier)
         else:
@@ -108,24 +166,25 @@ class SendActivities:
         return SendReport(attempt=attempt, state=state, recorded=recorded)
 
     async def _begin(
-        self, notification_id: UUID, attempt: Attempt, sending: DeliveryState, under_way: UnderWay
+        self, notification_id: UUID, attempt: Attempt, sending: DeliveryState, beginning: "_Beginning"
     ) -> BegunAttempt:
         info = activity.info()
         claim = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
-        deadline = time.monotonic() + BEGIN_LIMIT.total_seconds()
-        while True:
-            try:
-                return await self._log.begin(notification_id, attempt, sending, claim)
-            except StorageUnavailable:
-                if time.monotonic() + _BEGIN_PAUSE > deadline or activity.is_worker_shutdown():
-                    raise
-            # In vain so far: here, and only here, the attempt may still be given up.
-            await under_way.pause(_BEGIN_PAUSE)
+        return await beginning.tried(partial(self._log.begin, notification_id, attempt, sending, claim))
 
     async def _call(
-        self, request: SendRequest, attempt: Attempt, begun: BegunAttempt, clock: "_Clock"
+        self,
+        request: SendRequest,
+        attempt: Attempt,
+        begun: BegunAttempt,
+        clock: "_Clock",
+        contents: Contents,
     ) -> Attempt:
         notification = begun.notification
+        try:
+            attachments = [_outgoing(attachment, contents) for attachment in notification.attachments]
+        except PermanentFailure as failure:
+            return _failed(attempt, failure, clock.now())
         message = OutgoingMessage(
             notification_id=notification.id,
             channel=notification.channel,
@@ -139,6 +198,9 @@ class SendActivities:
             number=request.number,
             priority=notification.priority,
             expires_at=notification.expires_at,
+            attachments=attachments,
+            data=notification.data,
+            collapse_key=notification.collapse_key,
         )
         try:
             provider = self._providers.get(request.provider, notification.channel)
@@ -164,6 +226,42 @@ class SendActivities:
                 "finished_at": clock.now(),
             }
         )
+
+
+def _outgoing(attachment: Attachment, contents: Contents) -> OutgoingAttachment:
+    content = contents.get(attachment.sha256)
+    if content is None:
+        raise PermanentFailure("attachment_missing", "The content of an attachment is no longer kept.")
+    return OutgoingAttachment(
+        filename=attachment.filename,
+        content_type=attachment.content_type,
+        content=content,
+        content_id=attachment.content_id,
+    )
+
+
+class _Beginning:
+    """The time before an attempt has begun: here, and only here, it may still be given up."""
+
+    def __init__(self, under_way: UnderWay, deadline: float) -> None:
+        self._under_way = under_way
+        self._deadline = deadline
+
+    async def tried(self, statement: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer of the database, however often it has to be asked. Raises StorageUnavailable."""
+        while True:
+            try:
+                return await statement()
+            except StorageUnavailable:
+                if not await self.goes_on(_BEGIN_PAUSE):
+                    raise
+
+    async def goes_on(self, pause: float) -> bool:
+        """Wait, seconds; False, without waiting, if the time for it is over."""
+        if time.monotonic() + pause > self._deadline or activity.is_worker_shutdown():
+            return False
+        await self._under_way.pause(pause)
+        return True
 
 
 class _Clock:

@@ -13,6 +13,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
+from tidings.database.attachments import AttachmentRepository
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
 from tidings.domain.notification import Notification
@@ -76,7 +77,12 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
     registry = build_providers(configuration.providers)
     log = PostgresDeliveryLog(engine)
     recording = RecordingActivities(log, Planner(configuration.delivery))
-    sending = SendActivities(log, registry)
+    sending = SendActivities(
+        log,
+        registry,
+        AttachmentRepository(engine),
+        most_attachment_bytes=configuration.worker.worker_attachment_bytes,
+    )
     try:
         yield [
             _records_worker(client, recording, configuration.worker),

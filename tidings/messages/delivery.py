@@ -96,6 +96,8 @@ class SendRequest(Message):
     provider: str
     state: DeliveryState
     terms: Terms
+    attachment_bytes: int = 0
+    """The size of the files that have to be there before the attempt begins."""
     due: AwareDatetime | None = None
     """Not before this time; None: now."""
     timeout: float
