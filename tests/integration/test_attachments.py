@@ -6,19 +6,22 @@ import contextlib
 import io
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import PostgresDsn
+from pydantic import PostgresDsn, SecretStr
 from sqlalchemy import text
 from temporalio.client import Client
 
 from tests.integration.api import EMAIL, Answer, Api, make_key, reaches, running_api
+from tests.integration.command_line import tidings
 from tests.integration.database import NOW, a_notification, open_engine
-from tests.provider_support import RunningSandbox, running_sandbox
+from tests.provider_support import RunningSandbox, outgoing, provider_settings, running_sandbox
 from tests.support import eventually
 from tidings.database.attachments import AttachmentRepository
 from tidings.database.delivery_log import PostgresDeliveryLog
@@ -26,7 +29,11 @@ from tidings.database.storage import fetch
 from tidings.domain.attachment import AttachmentContent
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import DeliveryState
+from tidings.domain.vocabulary import Channel
 from tidings.local.temporal_server import TemporalServer
+from tidings.providers.protocol import OutgoingAttachment
+from tidings.providers.sendgrid import SendgridProvider, SendgridSettings
+from tidings.providers.ses import SesProvider, SesSettings
 from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
 from tidings.temporal import names
 from worker.composition import WorkerConfiguration, build_workers
@@ -281,3 +288,55 @@ async def test_the_sweep_deletes_orphans_and_nothing_else(database_url: str) -> 
         # Stored again at the last moment: younger, so it stays.
         await store.store("acme", new_id(), [used], later)
         assert await store.sweep(later) == 0
+
+
+async def test_sendgrid_and_ses_hand_over_the_very_bytes() -> None:
+    """To the sandbox, in the vendors' own forms."""
+    files = [
+        OutgoingAttachment("Rechnung №7 日本語.csv", "text/csv; charset=utf-8", "é;ü\r\n".encode() * 100_000),
+        OutgoingAttachment("logo.png", "image/png", b"\x89PNG logo", content_id="logo"),
+    ]
+    message = outgoing(Channel.EMAIL, "ada@example.com", html="<img src='cid:logo'>", attachments=files)
+    async with running_sandbox() as running:
+        own = SendgridSettings(_env_file=None, sendgrid_url=running.url, sendgrid_api_key=SecretStr("SG.key"))
+        aws = SesSettings(
+            _env_file=None,
+            ses_url=running.url,
+            aws_region="eu-central-1",
+            aws_access_key_id="AKIA",
+            aws_secret_access_key=SecretStr("secret"),
+        )
+        providers = (SendgridProvider(provider_settings(), own), SesProvider(provider_settings(), aws))
+        for provider in providers:
+            await provider.send(message)
+            await provider.aclose()
+        received = list(running.sandbox.inbox)
+    assert [mail.provider for mail in received] == ["ses", "sendgrid"]
+    for mail in received:
+        found = {file.filename: (file.content, file.content_id) for file in mail.attachments}
+        assert found == {file.filename: (file.content, file.content_id) for file in files}
+
+
+async def test_the_command_line_sends_files_and_shows_them(
+    api: Api, database_url: str, tmp_path: Path
+) -> None:
+    invoice = tmp_path / "Rechnung 7.pdf"
+    invoice.write_bytes(CANARY)
+    given = {"TIDINGS_URL": api.url, "TIDINGS_API_KEY": api.key}
+    email = ("send", "--channel", "email", "--to", "ada@example.com", "--subject", "x", "--body", "x")
+    sent = await tidings(*email, "--attach", str(invoice), **given)
+    assert sent.status == 0, sent.err
+    assert f"Rechnung 7.pdf ({len(CANARY)} bytes)" in sent.out
+    missing = await tidings(*email, "--attach", str(tmp_path / "nothing"), **given)
+    assert (missing.status, "cannot be read" in missing.err) == (2, True)
+    sms = await tidings("send", "--channel", "sms", "--to", "+14155550123", "--body", "x" * 161, **given)
+    assert "2 of GSM-7, 161 characters" in sms.out
+    push = ("send", "--channel", "push", "--to", "token-of-a-device", "--body", "x", "--json")
+    pushed = await tidings(*push, "--data", '{"order": "7"}', "--collapse-key", "order-7", **given)
+    shown = json.loads(pushed.out)
+    # For the fixture to end their workflows: they were not made through it.
+    api.accepted.extend(
+        re.findall(r"/workflows/notification-([0-9a-f-]{36})", sent.out + sms.out + pushed.out)
+    )
+    assert len(api.accepted) == 3
+    assert (shown["data"], shown["collapse_key"]) == ({"order": "7"}, "order-7")

@@ -41,6 +41,9 @@ def print_notification(notification: dict[str, Any]) -> None:
     rows = {
         "to": f"{notification['recipient']} by {notification['channel']}",
         "subject": notification["subject"],
+        "segments": _segments(notification.get("segments")),
+        "attachments": _attachments(notification.get("attachments") or []),
+        "collapse key": notification.get("collapse_key"),
         "error": _error(notification["error"]),
         "next attempt": notification["next_attempt_at"],
         "schedule": notification["schedule_id"],
@@ -105,6 +108,16 @@ def _attempts(attempts: list[dict[str, Any]]) -> Table:
             *(short_time(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
         )
     return table
+
+
+def _segments(segments: dict[str, Any] | None) -> str | None:
+    if segments is None:
+        return None
+    return f"{segments['count']} of {segments['encoding'].upper()}, {segments['characters']} characters"
+
+
+def _attachments(attachments: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{each['filename']} ({each['size']:,} bytes)" for each in attachments)
 
 
 def _error(error: dict[str, Any] | None) -> str | None:
