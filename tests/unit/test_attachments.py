@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from api.problems import Problem
 from api.schemas.schedule_submission import schedule_from
 from api.schemas.submission import Accepted, accepted_from
-from tests.provider_support import outgoing
+from tests.provider_support import outgoing, provider_settings, running_sandbox
 from tidings.domain.attachment import checked_filename
 from tidings.domain.identifiers import new_id
 from tidings.domain.vocabulary import Channel
 from tidings.providers.mail import Mail, Sender, compose
 from tidings.providers.protocol import OutgoingAttachment
+from tidings.providers.smtp import SmtpProvider
+from tidings.sandbox.inbox import Inbox, ReceivedFile, ReceivedMessage
 from tidings.sandbox.mail import parse_mail
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -202,3 +204,26 @@ def test_every_name_that_is_taken_arrives_as_it_is(name: str, content: bytes) ->
     assert sorted(set(file.keys())) == ["Content-Disposition", "Content-Transfer-Encoding", "Content-Type"]
     [received] = parse_mail(mail.content, "ada@example.com").attachments
     assert (received.filename, received.content) == (name, content)
+
+
+async def test_ten_megabytes_arrive_by_smtp() -> None:
+    content = bytes(range(256)) * 39_000
+    async with running_sandbox() as running:
+        settings = provider_settings(smtp_host="127.0.0.1", smtp_port=running.smtp_port, smtp_tls="none")
+        provider = SmtpProvider(settings)
+        message = outgoing(Channel.EMAIL, "ada@example.com", attachments=[a_file("large.bin", content)])
+        await provider.send(message)
+        await provider.aclose()
+        [mail] = running.sandbox.inbox
+    [file] = mail.attachments
+    assert (file.filename, file.content) == ("large.bin", content)
+
+
+def test_the_inbox_keeps_the_newest_files() -> None:
+    inbox = Inbox(keep=9, keep_bytes=10)
+    for name in ("old", "young"):
+        file = ReceivedFile.of(name, "text/plain", b"x" * 6)
+        inbox.add(ReceivedMessage(Channel.EMAIL, "smtp", "ada@example.com", "Hi", attachments=[file]))
+    young, old = inbox
+    assert (young.attachments[0].content, old.attachments[0].content) == (b"x" * 6, None)
+    assert (old.attachments[0].size, old.number) == (6, 1)

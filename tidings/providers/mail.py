@@ -128,15 +128,18 @@ def _written(message: OutgoingMessage) -> bytes:
 
 
 def _with_files(message: OutgoingMessage) -> bytes:
-    shown = [each for each in message.attachments if each.content_id is not None and message.html is not None]
-    beside = [each for each in message.attachments if each not in shown]
+    shown: list[bytes] = []
+    beside: list[bytes] = []
+    for each in message.attachments:
+        of_the_html = each.content_id is not None and message.html is not None
+        (shown if of_the_html else beside).append(file_part(each))
     text = _text_part(message.body, "plain")
     if message.html is not None:
         html = _text_part(message.html, "html")
         if shown:
-            html = container("related", _boundary(message, "r"), [html, *map(file_part, shown)])
+            html = container("related", _boundary(message, "r"), [html, *shown])
         text = container("alternative", _boundary(message, "a"), [text, html])
-    return container("mixed", _boundary(message, "m"), [text, *map(file_part, beside)]) if beside else text
+    return container("mixed", _boundary(message, "m"), [text, *beside]) if beside else text
 
 
 def _text_part(text: str, subtype: str) -> bytes:
