@@ -139,3 +139,19 @@ class InMemoryDeliveryLog:
             }
             entry.state = state.model_copy(update=latest)
         return moves
+
+
+@dataclass(slots=True)
+class InMemoryAttachments:
+    """The port `AttachmentStore`, in memory. `available = False` plays an outage."""
+
+    contents: dict[UUID, dict[str, bytes]] = field(default_factory=dict)
+    available: bool = True
+    loads: int = 0
+
+    async def load(self, notification_id: UUID) -> dict[str, bytes]:
+        """What was put there."""
+        self.loads += 1
+        if not self.available:
+            raise StorageUnavailable("the database is away")
+        return self.contents.get(notification_id, {})

@@ -1,5 +1,6 @@
 """What the activities need from the outside, so that the worker can wire it in."""
 
+from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -111,4 +112,15 @@ class SendMeter(Protocol):
 
     def skipping(self, channel: Channel, provider: str, *, skipped: bool) -> None:
         """A provider is skipped from now on, or no longer."""
+        ...
+
+
+class AttachmentStore(Protocol):
+    """Where the contents of attachments are."""
+
+    async def load(self, notification_id: UUID) -> Mapping[str, bytes]:
+        """The notification's contents by their SHA-256, in hex; what was erased is not among them.
+
+        Raises StorageUnavailable while the database cannot be reached.
+        """
         ...

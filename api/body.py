@@ -1,5 +1,6 @@
 """Reading a JSON body within its limits, before anything is made of it."""
 
+import asyncio
 from typing import Any
 
 from pydantic_core import from_json
@@ -7,6 +8,8 @@ from starlette.requests import Request
 
 from api import problems
 from api.problems import Problem
+
+_LARGE = 1_000_000
 
 
 async def read_json(request: Request, max_bytes: int, *, optional: bool = False) -> Any:
@@ -23,6 +26,9 @@ async def read_json(request: Request, max_bytes: int, *, optional: bool = False)
             return {}
         _check_type(request)
     try:
+        if len(body) > _LARGE:
+            # Parsing megabytes takes long enough to be noticed by everybody else.
+            return await asyncio.to_thread(from_json, body, allow_inf_nan=False)
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
         # The parser's message holds a place and a reason, none of the input.

@@ -21,6 +21,7 @@ from api.steering import Steering
 from api.submitting import Submitting
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
+from tidings.database.attachments import AttachmentRepository
 from tidings.database.engine import create_engine
 from tidings.database.notifications import NotificationRepository
 from tidings.database.provider_health import ProviderHealthRepository
@@ -96,7 +97,12 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             keys=keys,
             workflows=workflows,
             service=service,
-            submitting=Submitting(service, workflows),
+            submitting=Submitting(
+                service,
+                workflows,
+                AttachmentRepository(engine),
+                most_segments=settings.sms_max_segments,
+            ),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
             suppressions=SuppressionRepository(engine),

@@ -4,22 +4,30 @@ Temporal is what makes concurrent requests one: the id comes from the key, and o
 it starts the first. Postgres remembers for as long as the notification is kept, Temporal for its retention.
 """
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from api import problems
 from api.idempotency_key import POINTER
 from api.problems import FieldError, Problem
-from api.schemas.submission import AlreadyExpired, notification_from
+from api.schemas.submission import Accepted, AlreadyExpired, accepted_from
 from api.service import NotificationService
+from tidings.database.attachments import AttachmentRepository
 from tidings.domain.idempotency import fingerprint_of
 from tidings.domain.identifiers import id_from_key, new_id
 from tidings.domain.notification import DeliveryState, Notification
 from tidings.domain.record import NotificationRecord
+from tidings.domain.sms_segments import MOST_SEGMENTS
 from tidings.errors import OrchestratorUnavailable, StorageUnavailable
 from tidings.temporal.notifications import NotificationWorkflows
+
+Answer = TypeVar("Answer")
+Parameters = ParamSpec("Parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +41,34 @@ class Submitted:
 class Submitting:
     """Raises Problem for a submission that is refused, OrchestratorUnavailable if nothing is promised."""
 
-    def __init__(self, service: NotificationService, workflows: NotificationWorkflows) -> None:
+    def __init__(
+        self,
+        service: NotificationService,
+        workflows: NotificationWorkflows,
+        attachments: AttachmentRepository,
+        *,
+        most_segments: int = MOST_SEGMENTS,
+    ) -> None:
+        """`most_segments`: how many an SMS may have."""
         self._service = service
         self._workflows = workflows
+        self._attachments = attachments
+        self._most_segments = most_segments
 
     async def submit(self, tenant: str, document: Any, key: str | None = None) -> Submitted:
-        """Submit a decoded body; under an idempotency key, once."""
+        """Submit a decoded body; under an idempotency key, once.
+
+        Raises StorageUnavailable, too, if it has attachments: they must be safe before anything is promised.
+        """
         if key is not None:
             return await self._submit_once(tenant, document, key)
-        notification = notification_from(document, id=new_id(), tenant=tenant, now=datetime.now(UTC))
-        await self._service.submit(notification)
-        return _fresh(notification)
+        asked = await self._read(document, new_id(), tenant)
+        await self._store(asked)
+        await self._service.submit(asked.notification)
+        return _fresh(asked.notification)
 
     async def _submit_once(self, tenant: str, document: Any, key: str) -> Submitted:
-        id, fingerprint = id_from_key(tenant, key), fingerprint_of(document)
+        id, fingerprint = id_from_key(tenant, key), await _aside(document, fingerprint_of, document)
         outage: StorageUnavailable | None = None
         try:
             # First of all, so that what was valid when it came is replayed although its time has passed.
@@ -55,11 +77,16 @@ class Submitting:
             earlier, outage = None, error
         if earlier is None:
             try:
-                asked = notification_from(document, id=id, tenant=tenant, now=datetime.now(UTC))
+                asked = await self._read(document, id, tenant)
+                await self._store(asked)
             except AlreadyExpired as refusal:
                 earlier = await self._in_flight(tenant, id, otherwise=outage or refusal)
+            except StorageUnavailable as refusal:
+                earlier = await self._in_flight(tenant, id, otherwise=refusal)
             else:
-                notification = asked.model_copy(update={"idempotency_key": key, "fingerprint": fingerprint})
+                notification = asked.notification.model_copy(
+                    update={"idempotency_key": key, "fingerprint": fingerprint}
+                )
                 if await self._service.submit(notification):
                     return _fresh(notification)
                 hidden = OrchestratorUnavailable("Temporal has the notification but does not show it.")
@@ -68,12 +95,37 @@ class Submitting:
             raise _reused()
         return Submitted(earlier, replayed=True)
 
+    async def _read(self, document: Any, id: UUID, tenant: str) -> Accepted:
+        return await _aside(
+            document,
+            partial(accepted_from, id=id, tenant=tenant, now=datetime.now(UTC)),
+            document,
+            most_segments=self._most_segments,
+        )
+
+    async def _store(self, asked: Accepted) -> None:
+        """Have the attachments safe before the workflow that needs them is started."""
+        if asked.contents:
+            notification = asked.notification
+            await self._attachments.store(
+                notification.tenant, notification.id, asked.contents, notification.created_at
+            )
+
     async def _in_flight(self, tenant: str, id: UUID, *, otherwise: Exception) -> NotificationRecord:
         """The notification that has no row yet, as its workflow knows it. Raises `otherwise` if none does."""
         record = await self._workflows.find(tenant, id)
         if record is None:
             raise otherwise
         return record
+
+
+async def _aside(
+    document: Any, work: Callable[Parameters, Answer], *given: Parameters.args, **named: Parameters.kwargs
+) -> Answer:
+    """Do the work: in a thread if there are attachments, for decoding megabytes would hold up all others."""
+    if isinstance(document, dict) and document.get("attachments"):
+        return await asyncio.to_thread(work, *given, **named)
+    return work(*given, **named)
 
 
 def _fresh(notification: Notification) -> Submitted:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.route import Route
+from tidings.domain.sms_segments import MOST_SEGMENTS
 from tidings.domain.vocabulary import Channel
 from tidings.errors import SetupError
 from tidings.provider_catalogue import catalogue
@@ -84,6 +85,10 @@ class ApiSettings(Settings):
     temporal_ui_url: str = "http://127.0.0.1:8233"
     """Where people open the Temporal Web UI: the base of each notification's workflow link."""
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    max_submission_bytes: int = Field(default=14_500_000, ge=1_000)
+    """The same for submissions of notifications, which may carry 10 MB of attachments in base64."""
+    sms_max_segments: int = Field(default=MOST_SEGMENTS, ge=1, le=255)
+    """How many segments a text message may have; a submission with more is refused."""
     key_cache_seconds: float = Field(default=5, ge=0)
     """How long a known API key is trusted before Postgres is asked again."""
     key_outage_seconds: float = Field(default=86_400, ge=0)
@@ -221,6 +226,8 @@ class WorkerSettings(Settings):
 
     worker_sends_per_channel: int = Field(default=100, ge=1, le=10_000)
     """How many sends of one channel may run at once in one process."""
+    worker_attachment_bytes: int = Field(default=100_000_000, ge=1)
+    """How many bytes of attachments one process holds at once; a mail that finds no room waits its turn."""
     rate_email: _Rate = None
     """How many sends of the channel begin per second over all workers together; None: as many as can."""
     rate_sms: _Rate = None

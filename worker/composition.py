@@ -13,9 +13,12 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.provider_watch import ProviderWatch
+from activities.files import Files
+from activities.provider_calls import ProviderCalls
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
+from tidings.database.attachments import AttachmentRepository
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
 from tidings.database.provider_health import ProviderHealthRepository
@@ -96,7 +99,14 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
         metrics,
         lease=delivery.attempt_timeout + _PROBE_MARGIN,
     )
-    sending = SendActivities(log, registry, watch, metrics)
+    sending = SendActivities(
+        log,
+        ProviderCalls(registry, meter=metrics),
+        chooser=watch,
+        files=Files(
+            AttachmentRepository(engine), most_bytes=configuration.worker.worker_attachment_bytes
+        ),
+    )
     keeping_up = asyncio.create_task(watch.keep_up())
     try:
         async with serving(metrics.registry, configuration.worker):

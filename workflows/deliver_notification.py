@@ -245,6 +245,7 @@ class DeliverNotification:
                 automatic=automatic,
                 spread=workflow.random().random(),
             ),
+            attachment_bytes=sum(attachment.size for attachment in self._notification.attachments),
             due=due,
             timeout=plan.attempt_timeout,
             channel=self._notification.channel,

@@ -40,11 +40,12 @@ async def submit(request: Request, parts: PartsOfApp, tenant: Tenant) -> Respons
     """Submit a notification.
 
     The 201 is a promise: from then on the notification survives any crash, whether or not Postgres
-    is up. After a 503 nothing is promised; with an `Idempotency-Key` it is safe to ask again.
+    is up; but attachments are stored there first, so with them it is needed. After a 503 nothing is
+    promised; with an `Idempotency-Key` it is safe to ask again.
     """
     request.scope[SUBMISSION] = None
     key = key_of(request)
-    document = await read_json(request, parts.settings.max_body_bytes)
+    document = await read_json(request, parts.settings.max_submission_bytes)
     request.scope[SUBMISSION] = _channel_in(document)
     submitted = await parts.submitting.submit(tenant, document, key)
     view = NotificationView.of(submitted.record, _workflow(parts, submitted.record))

@@ -49,7 +49,13 @@ async def create(request: Request, parts: PartsOfApp, tenant: Tenant) -> Respons
         # Ignoring it would make two schedules of what the caller means to be one.
         raise Problem(problems.BAD_REQUEST, "Schedules do not support Idempotency-Key: send without it.")
     document = await read_json(request, parts.settings.max_body_bytes)
-    schedule, paused = schedule_from(document, id=new_id(), tenant=tenant, now=datetime.now(UTC))
+    schedule, paused = schedule_from(
+        document,
+        id=new_id(),
+        tenant=tenant,
+        now=datetime.now(UTC),
+        most_segments=parts.settings.sms_max_segments,
+    )
     try:
         record = await parts.schedules.create(schedule, paused=paused)
     except InvalidSubmission as error:

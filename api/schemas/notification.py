@@ -5,9 +5,10 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import UtcTime
-from tidings.domain.notification import Attempt, DeliveryError
+from tidings.domain.notification import Attempt, DeliveryError, Notification
 from tidings.domain.receipt import Receipt, ReceiptKind
 from tidings.domain.record import NotificationRecord
+from tidings.domain.sms_segments import SmsEncoding, sms_segments
 from tidings.domain.vocabulary import Channel, Outcome, Priority, Status
 
 
@@ -33,6 +34,32 @@ class WorkflowView(_View):
 
     id: str
     url: str
+
+
+class SegmentsView(_View):
+    """A text message as carriers count it, and charge for it."""
+
+    count: int
+    encoding: SmsEncoding
+    characters: int
+
+    @classmethod
+    def of(cls, notification: Notification) -> Self | None:
+        """The count, if it is a text message."""
+        if notification.channel is not Channel.SMS:
+            return None
+        segments = sms_segments(notification.body)
+        return cls(count=segments.count, encoding=segments.encoding, characters=len(notification.body))
+
+
+class AttachmentView(_View):
+    """A file that goes with an e-mail, without its content."""
+
+    filename: str
+    content_type: str
+    size: int = Field(description="In bytes.")
+    sha256: str
+    content_id: str | None
 
 
 class AttemptView(_View):
@@ -92,6 +119,10 @@ class NotificationView(_View):
     priority: Priority
     tags: list[str]
     metadata: dict[str, Any] | None
+    attachments: list[AttachmentView]
+    data: dict[str, str] | None
+    collapse_key: str | None
+    segments: SegmentsView | None = Field(description="Of an SMS; null for other channels.")
     provider: str | None = Field(description="The provider of the last attempt, or the one pinned.")
     provider_reference: str | None = Field(description="The provider's own id of the message.")
     error: ErrorView | None
@@ -119,6 +150,10 @@ class NotificationView(_View):
             priority=notification.priority,
             tags=notification.tags,
             metadata=notification.metadata,
+            attachments=[AttachmentView(**dict(each)) for each in notification.attachments],
+            data=notification.data,
+            collapse_key=notification.collapse_key,
+            segments=SegmentsView.of(notification),
             provider=state.provider or notification.provider,
             provider_reference=state.provider_reference,
             error=ErrorView.of(state.error),

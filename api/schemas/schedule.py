@@ -37,6 +37,8 @@ class TemplateView(BaseModel):
     body: str
     html: str | None = Field(default=None, exclude_if=_is_none)
     metadata: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+    data: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    collapse_key: str | None = Field(default=None, exclude_if=_is_none)
     tags: list[str]
     priority: Priority
     guarantee: Guarantee

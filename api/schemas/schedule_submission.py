@@ -15,6 +15,7 @@ from api.schemas.submission import Submission, notification_from
 from api.validation import field_errors, pointer
 from tidings.domain.cron import CronExpression
 from tidings.domain.schedule import Schedule, Template, Timing
+from tidings.domain.sms_segments import MOST_SEGMENTS
 
 LEAST_INTERVAL = 10
 A_YEAR = 366 * 86_400
@@ -66,7 +67,9 @@ class ScheduleSubmission(BaseModel):
     )
 
     notification: Submission = Field(
-        description="What each firing submits: all but `send_at` and `expires_at`, which are refused here."
+        description=(
+            "What each firing submits: all but `send_at`, `expires_at` and `attachments`, refused here."
+        )
     )
     cron: Annotated[Line, AfterValidator(_checked_cron)] | None = Field(
         default=None,
@@ -93,8 +96,10 @@ class ScheduleSubmission(BaseModel):
     )
 
 
-def schedule_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> tuple[Schedule, bool]:
-    """The schedule that a decoded body asks for, and whether it begins paused.
+def schedule_from(
+    document: Any, *, id: UUID, tenant: str, now: datetime, most_segments: int = MOST_SEGMENTS
+) -> tuple[Schedule, bool]:
+    """The schedule that a decoded body asks for, and whether it begins paused; an SMS: `most_segments`.
 
     Raises Problem (422) naming each field at fault.
     """
@@ -103,9 +108,13 @@ def schedule_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> tup
     except ValidationError as error:
         raise invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
     faults = [FieldError(pointer=pointer(path), detail=detail) for path, detail in _faults(submission, now)]
-    fields = {name: value for name, value in document["notification"].items() if name not in _PER_FIRING}
+    fields = {
+        name: value
+        for name, value in document["notification"].items()
+        if name not in (*_PER_FIRING, "attachments")
+    }
     try:
-        notification = notification_from(fields, id=id, tenant=tenant, now=now)
+        notification = notification_from(fields, id=id, tenant=tenant, now=now, most_segments=most_segments)
     except Problem as problem:
         faults += [_in_template(error) for error in problem.errors]
         raise invalid(faults) from None
@@ -137,6 +146,9 @@ def _faults(submission: ScheduleSubmission, now: datetime) -> Iterator[tuple[tup
     for name in _PER_FIRING:
         if getattr(submission.notification, name) is not None:
             yield ("notification", name), "is not for a schedule, which fires many: see expires_after"
+    if submission.notification.attachments:
+        # Their contents would have to be kept for as long as the schedule is, and nothing says for how long.
+        yield ("notification", "attachments"), "is not for a schedule: submit a notification with them"
     if submission.cron is None and submission.every is None:
         yield ("cron",), "is required, or every"
     if submission.cron is not None and submission.every is not None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,10 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from api import problems
 from api.problems import FieldError, Problem
+from api.schemas.attachments import Attachments, attachment_faults, stored_apart
 from api.schemas.fields import Line, Moment, Text
 from api.validation import field_errors, pointer
+from tidings.domain import push_payload
+from tidings.domain.attachment import AttachmentContent
 from tidings.domain.notification import Notification
 from tidings.domain.recipient import checked_recipient
+from tidings.domain.sms_segments import MOST_SEGMENTS, sms_segments
 from tidings.domain.vocabulary import Channel, Guarantee, Priority
 from tidings.provider_catalogue import catalogue
 
@@ -37,6 +42,12 @@ def _checked_metadata(value: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"must have at most {METADATA_BYTES} bytes as JSON")
     if "\\u0000" in text and _holds_nul(value):
         raise ValueError("must not hold the character NUL")
+    return value
+
+
+def _checked_collapse_key(value: str) -> str:
+    if len(value.encode()) > push_payload.LONGEST_COLLAPSE_KEY:
+        raise ValueError(f"must have at most {push_payload.LONGEST_COLLAPSE_KEY} bytes in UTF-8")
     return value
 
 
@@ -90,6 +101,21 @@ class Submission(BaseModel):
     metadata: Annotated[dict[str, Any], AfterValidator(_checked_metadata)] | None = Field(
         default=None, description="Anything of yours, given back as it is: at most 16 KiB as JSON."
     )
+    attachments: Attachments = Field(default=[], description="Email only.")
+    data: Annotated[dict[Text, Text], Field(min_length=1)] | None = Field(
+        default=None, description="Push only: what goes to the app; the metadata then stays here."
+    )
+    collapse_key: (
+        Annotated[
+            Line,
+            Field(min_length=1, max_length=push_payload.LONGEST_COLLAPSE_KEY),
+            AfterValidator(_checked_collapse_key),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Push only: replaces an earlier message with the same key on the device; up to 64 bytes.",
+    )
     tags: Annotated[list[Annotated[Line, Field(min_length=1, max_length=50)]], Field(max_length=10)] = Field(
         default=[], description="To find notifications by."
     )
@@ -114,8 +140,25 @@ class AlreadyExpired(Problem):
 _EXPIRED = ("expires_at", "must be in the future")
 
 
-def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> Notification:
-    """The notification that a decoded body asks for.
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The notification, and the contents of its attachments, which are to be stored before it is started."""
+
+    notification: Notification
+    contents: list[AttachmentContent] = field(default_factory=list)
+
+
+def notification_from(
+    document: Any, *, id: UUID, tenant: str, now: datetime, most_segments: int = MOST_SEGMENTS
+) -> Notification:
+    """The notification alone of what `accepted_from` gives."""
+    return accepted_from(document, id=id, tenant=tenant, now=now, most_segments=most_segments).notification
+
+
+def accepted_from(
+    document: Any, *, id: UUID, tenant: str, now: datetime, most_segments: int = MOST_SEGMENTS
+) -> Accepted:
+    """What a decoded body asks for; an SMS may have `most_segments`.
 
     Raises Problem (422) naming each field at fault; AlreadyExpired if only time has made the body invalid.
     """
@@ -124,16 +167,21 @@ def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) ->
     except ValidationError as error:
         raise _invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
     faults = list(_faults(submission, now))
+    errors = [FieldError(pointer=pointer(path), detail=detail) for path, detail in _parts_faults(submission)]
     recipient = ""
     try:
         recipient = checked_recipient(submission.channel, submission.recipient)
     except ValueError as error:
         faults.insert(0, ("recipient", str(error)))
-    if faults:
-        errors = [FieldError(pointer=pointer([field]), detail=detail) for field, detail in faults]
-        raise _invalid(errors, AlreadyExpired if faults == [_EXPIRED] else Problem)
-    accepted = dict(submission) | {"recipient": recipient}
-    return Notification(**accepted, id=id, tenant=tenant, created_at=now)
+    if submission.channel is Channel.SMS and (count := sms_segments(submission.body).count) > most_segments:
+        faults.append(("body", f"would go out in {count} segments, and may have at most {most_segments}"))
+    if faults or errors:
+        expired = faults == [_EXPIRED] and not errors
+        errors[:0] = [FieldError(pointer=pointer([name]), detail=detail) for name, detail in faults]
+        raise _invalid(errors, AlreadyExpired if expired else Problem)
+    references, contents = stored_apart(submission.attachments)
+    accepted = dict(submission) | {"recipient": recipient, "attachments": references}
+    return Accepted(Notification(**accepted, id=id, tenant=tenant, created_at=now), contents)
 
 
 def _invalid(errors: list[FieldError], kind: type[Problem] = Problem) -> Problem:
@@ -159,6 +207,38 @@ def _content_faults(submission: Submission) -> Iterator[tuple[str, str]]:
         yield "subject", "is not for sms: a text message has none"
     if submission.channel is not Channel.EMAIL and submission.html is not None:
         yield "html", "is for email only"
+    if submission.channel is not Channel.EMAIL and submission.attachments:
+        yield "attachments", "is for email only"
+    if submission.channel is not Channel.PUSH and submission.data is not None:
+        yield "data", "is for push only"
+    if submission.channel is not Channel.PUSH and submission.collapse_key is not None:
+        yield "collapse_key", "is for push only"
+    if submission.channel is Channel.PUSH:
+        yield from _push_size_faults(submission)
+
+
+def _push_size_faults(submission: Submission) -> Iterator[tuple[str, str]]:
+    """Every push service has the same limit, so whoever it goes to would refuse it."""
+    if push_payload.payload_bytes(submission.subject, submission.body, {}) > push_payload.MOST_BYTES:
+        yield (
+            "body",
+            f"does not fit a push message, which has {push_payload.MOST_BYTES} bytes with all its parts",
+        )
+        return
+    given = submission.metadata if submission.data is None else submission.data
+    size = push_payload.payload_bytes(submission.subject, submission.body, given or {})
+    if size > push_payload.MOST_BYTES:
+        yield (
+            "metadata" if submission.data is None else "data",
+            f"makes a push message of {size} bytes with its text, and it may have {push_payload.MOST_BYTES}",
+        )
+
+
+def _parts_faults(submission: Submission) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What is wrong inside the fields that have parts: each with the path of the one to change."""
+    yield from attachment_faults(submission.attachments, submission.html)
+    for name, detail in push_payload.data_faults(submission.data or {}):
+        yield ("data", name), detail
 
 
 def _time_faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:

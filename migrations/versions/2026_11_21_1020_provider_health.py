@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_21_1020"
-down_revision = "2026_11_21_1000"
+down_revision = "2026_11_21_1010"
 
 
 def upgrade() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tidings.database.engine import create_engine
+from tidings.domain.attachment import Attachment
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
 from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
@@ -73,6 +74,12 @@ def a_full_notification() -> Notification:
         body="line\r\n\ttab 'quote' \\ %s :name $1",
         html="<p>Hi</p>",
         metadata={"z": 1, "a": [1.0, 1e5, None, True, 2**70], "text": "\x00 \ud800 é", "": {}},
+        attachments=[
+            Attachment(filename="№7 'a\"b.pdf", content_type="application/pdf", size=7, sha256="0f" * 32),
+            Attachment(filename="a", content_type="image/png", size=1, sha256="1f" * 32, content_id="logo"),
+        ],
+        data={"z": "", "a": "\x00 \ud800 é"},
+        collapse_key="order 7 é",
         tags=["b", "a", "comma,{brace}", "NULL", ""],
         priority=Priority.CRITICAL,
         guarantee=Guarantee.AT_MOST_ONCE,

@@ -188,7 +188,9 @@ def tenant() -> str:
 @pytest.fixture
 async def api(database_url: str, temporal_server: TemporalServer, tenant: str) -> AsyncIterator[Api]:
     key, _ = await make_key(database_url, tenant)
-    async with running_api(database_url, temporal_server.address, key=key) as api:
+    async with running_api(
+        database_url, temporal_server.address, key=key, max_submission_bytes=1_000_000
+    ) as api:
         yield api
 
 

@@ -21,8 +21,9 @@ from tidings.settings import DatabaseSettings
 from tidings.temporal import names
 
 FIELDS = [
-    *("id", "channel", "recipient", "subject", "status", "priority", "tags", "metadata", "provider"),
-    *("provider_reference", "error", "attempt_count", "next_attempt_at", "send_at", "expires_at"),
+    *("id", "channel", "recipient", "subject", "status", "priority", "tags", "metadata"),
+    *("attachments", "data", "collapse_key", "segments", "provider", "provider_reference"),
+    *("error", "attempt_count", "next_attempt_at", "send_at", "expires_at"),
     *("created_at", "sent_at", "delivered_at", "updated_at", "schedule_id", "workflow"),
 ]
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)

@@ -102,7 +102,7 @@ async def test_the_html_of_a_mail_comes_with_a_policy_that_runs_and_fetches_noth
         ("/sink/sms", '{"recipient": "+1"}', 400),
         ("/hooks/", "{}", 404),
         ("/messages", "{}", 405),
-        ("/hooks/a", "x" * 5_000_000, 413),
+        ("/hooks/a", "x" * 32_000_001, 413),
     ],
 )
 async def test_what_is_no_message_is_refused_and_not_kept(path: str, body: str, status: int) -> None:

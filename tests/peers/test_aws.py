@@ -18,7 +18,7 @@ from tests.provider_support import outgoing, running_sandbox
 from tests.support import free_port
 from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure
-from tidings.providers.protocol import Provider
+from tidings.providers.protocol import OutgoingAttachment, Provider
 
 pytestmark = pytest.mark.peer
 
@@ -80,6 +80,17 @@ async def test_moto_takes_the_mails_of_ses(moto: str) -> None:
         assert text.get_content().splitlines() == body.splitlines()
         assert (rich and rich.get_content().strip()) == html
     await provider.aclose()
+
+
+async def test_moto_takes_files_as_they_are(moto: str) -> None:
+    provider = ses(moto)
+    file = OutgoingAttachment("Rechnung №7 日本語.pdf", "application/pdf", bytes(range(256)) * 40)
+    acceptance = await provider.send(outgoing(Channel.EMAIL, "ada@example.com", attachments=[file]))
+    await provider.aclose()
+    mail = (await sent(moto))["mails"][acceptance.reference]
+    content = email.message_from_string(mail["content"], policy=email.policy.default)
+    [part] = content.iter_attachments()
+    assert (part.get_filename(), part.get_content()) == (file.filename, file.content)
 
 
 async def test_moto_refuses_a_sender_that_is_not_verified(moto: str) -> None:

@@ -14,7 +14,7 @@ from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
 from tidings.providers.http_call import HttpAnswer
 from tidings.providers.mail import Sender
-from tidings.providers.protocol import OutgoingMessage
+from tidings.providers.protocol import OutgoingAttachment, OutgoingMessage
 from tidings.providers.sendgrid import SendgridProvider, SendgridSettings, failure_for, mail_send
 
 pytestmark = pytest.mark.peer
@@ -32,6 +32,12 @@ mail.send({ to, from: { email: "notifications@example.com", name: "Tidings" }, .
   (error) => console.log(JSON.stringify({ status: error.code, body: error.response.body })),
 );
 """
+
+
+FILES = [
+    OutgoingAttachment("Rechnung №7 日本語.csv", "text/csv; charset=utf-8", b"a;b\r\n" * 1_000),
+    OutgoingAttachment("logo.png", "image/png", b"\x89PNG", content_id="logo"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +74,7 @@ def mails() -> list[OutgoingMessage]:
         outgoing(Channel.EMAIL, "ada@example.com"),
         outgoing(Channel.EMAIL, "ada@bücher.example", subject="Grüße", body="日本語 📦"),
         outgoing(Channel.EMAIL, "a+b@example.com", html="<b>hi</b>", tags=["a"], metadata={"order": 7}),
+        outgoing(Channel.EMAIL, "a@example.com", html="<img src='cid:logo'>", attachments=FILES),
         outgoing(Channel.EMAIL, "ada@example.com", subject="x" * 200, body="x" * 10_000, html="ü" * 500_000),
     ]
 

@@ -20,6 +20,8 @@ VERSIONS = Path(scripts.__file__).parent / "versions"
 CHANGING = {
     "notifications": set(STATE_COLUMNS),
     "delivery_attempts": set(ATTEMPT_COLUMNS) - {"number"},
+    "attachments": {"stored_at"},
+    "notification_attachments": set(),
     "api_keys": {"revoked_at"},
     "receipts": set(),
     "suppressions": set(),

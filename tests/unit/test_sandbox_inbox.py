@@ -53,6 +53,7 @@ def test_the_json_form() -> None:
         "body": "hi",
         "html": None,
         "headers": [],
+        "attachments": [],
         "notification_id": None,
         "received_at": kept.received_at.isoformat().replace("+00:00", "Z"),
     }

@@ -1,7 +1,9 @@
 """`send`, `show`, `list`: submit notifications and look at them, over HTTP."""
 
 import asyncio
+import base64
 import json
+import mimetypes
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +27,13 @@ def send(
     subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="A file to go with an email; up to 20 times, 10 MB in all.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A JSON object of strings for the app, push only.")] = None,
+    collapse_key: Annotated[
+        str | None, typer.Option(help="Replaces the push message before it with the same key.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
     send_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-03-01T09:00:00Z.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="RFC 3339; nothing is sent after it.")] = None,
@@ -46,6 +55,9 @@ def send(
         "subject": subject,
         "html": text_of(html),
         "metadata": json_object(metadata),
+        "attachments": [attachment(file) for file in attach] if attach else None,
+        "data": json_object(data, "--data"),
+        "collapse_key": collapse_key,
         "tags": tag,
         "send_at": send_at,
         "expires_at": expires_at,
@@ -120,11 +132,26 @@ def text_of(file: Path | None) -> str | None:
         raise typer.BadParameter(f"{file} cannot be read as text: {error}", param_hint="--html") from None
 
 
-def json_object(text: str | None) -> Any:
-    """What was given as --metadata."""
+def attachment(file: Path) -> dict[str, str]:
+    """A file given as --attach, its type by its name."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint="--attach") from None
+    kind, encoding = mimetypes.guess_type(file.name)
+    return {
+        "filename": file.name,
+        # What is packed (.csv.gz) is no longer what its inner name says.
+        "content_type": kind if kind and not encoding else "application/octet-stream",
+        "content": base64.b64encode(content).decode(),
+    }
+
+
+def json_object(text: str | None, option: str = "--metadata") -> Any:
+    """What was given as that option."""
     if text is None:
         return None
     try:
         return json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"is not JSON: {error}", param_hint="--metadata") from None
+        raise typer.BadParameter(f"is not JSON: {error}", param_hint=option) from None

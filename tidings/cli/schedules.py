@@ -39,6 +39,10 @@ def create(
     subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
+    data: Annotated[str | None, typer.Option(help="A JSON object of strings for the app, push only.")] = None,
+    collapse_key: Annotated[
+        str | None, typer.Option(help="Replaces the push message before it with the same key.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
     priority: Annotated[str | None, typer.Option(help="critical, high, normal, low or bulk.")] = None,
     guarantee: Annotated[str | None, typer.Option(help="at_least_once or at_most_once.")] = None,
@@ -55,6 +59,8 @@ def create(
         "subject": subject,
         "html": text_of(html),
         "metadata": json_object(metadata),
+        "data": json_object(data, "--data"),
+        "collapse_key": collapse_key,
         "tags": tag,
         "priority": priority,
         "guarantee": guarantee,

@@ -41,6 +41,9 @@ def print_notification(notification: dict[str, Any]) -> None:
     rows = {
         "to": f"{notification['recipient']} by {notification['channel']}",
         "subject": notification["subject"],
+        "segments": _segments(notification.get("segments")),
+        "attachments": _attachments(notification.get("attachments") or []),
+        "collapse key": notification.get("collapse_key"),
         "error": _error(notification["error"]),
         "next attempt": notification["next_attempt_at"],
         "schedule": notification["schedule_id"],
@@ -121,6 +124,16 @@ def _receipts(receipts: list[dict[str, Any]]) -> Table:
             Text(_error(receipt["error"]) or ""),
         )
     return table
+
+
+def _segments(segments: dict[str, Any] | None) -> str | None:
+    if segments is None:
+        return None
+    return f"{segments['count']} of {segments['encoding'].upper()}, {segments['characters']} characters"
+
+
+def _attachments(attachments: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{each['filename']} ({each['size']:,} bytes)" for each in attachments)
 
 
 def _error(error: dict[str, Any] | None) -> str | None:

@@ -57,6 +57,8 @@ def notification_values(notification: Notification) -> dict[str, Any]:
     """The columns of a notification that never change."""
     values = dict(notification)
     values["pinned_provider"] = values.pop("provider")
+    listed = [attachment.model_dump(exclude_none=True) for attachment in notification.attachments]
+    values["attachments"] = listed or None
     del values["expires_at"]  # the state's, which begins with the notification's
     return values
 
@@ -75,6 +77,7 @@ def notification_from(row: Mapping[str, Any]) -> Notification:
     """The notification as accepted."""
     values = {name: row[name] for name in NOTIFICATION_COLUMNS}
     values["provider"] = values.pop("pinned_provider")
+    values["attachments"] = values["attachments"] or []
     values["expires_at"] = row["expires_at"]
     return Notification.model_validate(values)
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -72,6 +73,10 @@ notifications = Table(
     Column("tags", ARRAY(Text), nullable=False),
     Column("priority", Text, nullable=False),
     Column("guarantee", Text, nullable=False),
+    # What they are; their contents are in `attachments`. Null where there are none.
+    Column("attachments", JSON(none_as_null=True)),
+    Column("data", JSON(none_as_null=True)),
+    Column("collapse_key", Text),
     Column("pinned_provider", Text),
     _time("send_at"),
     _time("created_at", nullable=False),
@@ -178,6 +183,34 @@ provider_health = Table(
     Column("probe", Uuid),
     _time("changed_at", nullable=False),
     PrimaryKeyConstraint("channel", "provider"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    # By content: what goes to thousands is stored once for a tenant, and never shared between tenants.
+    Column("tenant", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    _time("stored_at", nullable=False),
+    PrimaryKeyConstraint("tenant", "sha256"),
+    CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+)
+
+notification_attachments = Table(
+    "notification_attachments",
+    metadata,
+    # Stored before the notification's own row, which a worker writes: so no foreign key leads there.
+    Column("notification_id", Uuid, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    _time("stored_at", nullable=False),
+    PrimaryKeyConstraint("notification_id", "sha256"),
+    # Erasing a content takes along what refers to it; attempts that ask for it then fail for good.
+    ForeignKeyConstraint(
+        ["tenant", "sha256"], ["attachments.tenant", "attachments.sha256"], ondelete="CASCADE"
+    ),
+    Index(None, "tenant", "sha256"),
 )
 
 api_keys = Table(

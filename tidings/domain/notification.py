@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tidings.domain.attachment import Attachment
 from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
 
 
@@ -25,6 +26,12 @@ class Notification(BaseModel):
     tags: list[str] = []
     priority: Priority = Priority.NORMAL
     guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
+    attachments: list[Attachment] = []
+    """Email only. Their contents are stored apart."""
+    data: dict[str, str] | None = None
+    """Push only: what goes to the app; None: the metadata does."""
+    collapse_key: str | None = None
+    """Push only: a message replaces an earlier one with the same key on the device."""
     provider: str | None = None
     """The provider the caller pinned, or None for the channel's route."""
     send_at: AwareDatetime | None = None

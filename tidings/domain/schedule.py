@@ -22,6 +22,8 @@ class Template(BaseModel):
     body: str
     html: str | None = None
     metadata: dict[str, Any] | None = None
+    data: dict[str, str] | None = None
+    collapse_key: str | None = None
     tags: list[str] = []
     priority: Priority = Priority.NORMAL
     guarantee: Guarantee = Guarantee.AT_LEAST_ONCE

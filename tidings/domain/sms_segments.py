@@ -22,6 +22,9 @@ class SmsEncoding(StrEnum):
     UCS_2 = "ucs-2"
 
 
+MOST_SEGMENTS = 10
+"""What a submission may have unless the settings say otherwise: vendors stop at 1,600 characters."""
+
 _ALONE = {SmsEncoding.GSM_7: 160, SmsEncoding.UCS_2: 70}
 _JOINED = {SmsEncoding.GSM_7: 153, SmsEncoding.UCS_2: 67}
 

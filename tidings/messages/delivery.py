@@ -97,6 +97,8 @@ class SendRequest(Message):
     """Who is to send; another of the route where this one is skipped."""
     state: DeliveryState
     terms: Terms
+    attachment_bytes: int = 0
+    """The size of the files that have to be there before the attempt begins."""
     due: AwareDatetime | None = None
     """Not before this time; None: now."""
     timeout: float

@@ -1,5 +1,6 @@
 """A notification as an e-mail: the same bytes for every attempt."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import UTC
@@ -16,9 +17,11 @@ from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.recipient import reads_as_itself
 from tidings.errors import PermanentFailure, SetupError
 from tidings.providers.mail_headers import exact_header, mailbox_header, text_header
+from tidings.providers.mail_parts import container, file_part
 from tidings.providers.protocol import OutgoingMessage
 from tidings.providers.wording import shown
 
+_IN_ASCII = SMTP.clone(cte_type="7bit")
 _LONE_LINE_END = re.compile(rb"\r\n|\n|\r")
 _LEADING_PERIOD = re.compile(rb"^\.", re.MULTILINE)
 
@@ -68,6 +71,13 @@ def parse_sender(given: str, setting: str = "TIDINGS_SMTP_FROM") -> Sender:
     return Sender(name, exact)
 
 
+async def composed(message: OutgoingMessage, sender: Sender) -> Mail:
+    """As `compose`, in a thread if there are files: writing megabytes would hold up all other sends."""
+    if message.attachments:
+        return await asyncio.to_thread(compose, message, sender)
+    return compose(message, sender)
+
+
 def compose(message: OutgoingMessage, sender: Sender) -> Mail:
     """The mail of a notification. Raises PermanentFailure if it cannot be written as one."""
     try:
@@ -107,7 +117,9 @@ def envelope_address(address: str) -> str:
 
 def _written(message: OutgoingMessage) -> bytes:
     """The MIME headers and all that follows, in ASCII."""
-    part = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    if message.attachments:
+        return exact_header("MIME-Version", "1.0") + _with_files(message)
+    part = EmailMessage(policy=_IN_ASCII)
     part.set_content(message.body)
     if message.html is not None:
         part.add_alternative(message.html, subtype="html")
@@ -115,7 +127,32 @@ def _written(message: OutgoingMessage) -> bytes:
     return part.as_bytes()
 
 
-def _boundary(message: OutgoingMessage) -> str:
-    """The same for every attempt, and nothing that the parts could have been written to contain."""
+def _with_files(message: OutgoingMessage) -> bytes:
+    shown: list[bytes] = []
+    beside: list[bytes] = []
+    for each in message.attachments:
+        of_the_html = each.content_id is not None and message.html is not None
+        (shown if of_the_html else beside).append(file_part(each))
+    text = _text_part(message.body, "plain")
+    if message.html is not None:
+        html = _text_part(message.html, "html")
+        if shown:
+            html = container("related", _boundary(message, "r"), [html, *shown])
+        text = container("alternative", _boundary(message, "a"), [text, html])
+    return container("mixed", _boundary(message, "m"), [text, *beside]) if beside else text
+
+
+def _text_part(text: str, subtype: str) -> bytes:
+    part = EmailMessage(policy=_IN_ASCII)
+    part.set_content(text, subtype=subtype)
+    del part["MIME-Version"]
+    return part.as_bytes()
+
+
+def _boundary(message: OutgoingMessage, part: str = "") -> str:
+    """The same for every attempt, and nothing that the parts could have been written to contain.
+
+    Neither base64 nor quoted-printable ever holds `=_`.
+    """
     texts = f"{message.notification_id}\n{message.body}\n{message.html}"
-    return f"=_{sha256(texts.encode()).hexdigest()[:32]}"
+    return f"=_{sha256(texts.encode()).hexdigest()[:32]}{part}"

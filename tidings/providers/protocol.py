@@ -12,6 +12,16 @@ from tidings.domain.vocabulary import Channel, Priority
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingAttachment:
+    """A file that goes with an e-mail. `content_id`: the HTML shows it (`cid:…`)."""
+
+    filename: str
+    content_type: str
+    content: bytes = field(repr=False)
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One message as a provider sees it. The same for every attempt, `number` apart."""
 
@@ -26,6 +36,11 @@ class OutgoingMessage:
     tags: list[str] = field(default_factory=list)
     number: int = 1
     priority: Priority = Priority.NORMAL
+    attachments: list[OutgoingAttachment] = field(default_factory=list)
+    data: dict[str, str] | None = None
+    """What a push message carries to the app; None: its metadata."""
+    collapse_key: str | None = None
+    """A push message replaces an earlier one with the same key on the device."""
     expires_at: datetime | None = None
     """After this nobody wants to see it any more."""
 

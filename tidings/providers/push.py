@@ -8,7 +8,7 @@ from tidings.domain.vocabulary import Priority
 from tidings.providers.protocol import OutgoingMessage
 
 COLLAPSE_KEY = "collapse_key"
-"""The entry of the metadata under which a caller names what a message replaces on the device."""
+"""The entry of the metadata that names what a message replaces on the device, if no field of its own does."""
 
 AT_ONCE = frozenset({Priority.CRITICAL, Priority.HIGH, Priority.NORMAL})
 """Shown at once, which is what both vendors do unless told otherwise; the rest may wait for the battery."""
@@ -21,7 +21,7 @@ def collapse_key(message: OutgoingMessage) -> str | None:
 
     Another form goes as its SHA-256: what was equal stays equal, and that is all it is for.
     """
-    given = (message.metadata or {}).get(COLLAPSE_KEY)
+    given = message.collapse_key or (message.metadata or {}).get(COLLAPSE_KEY)
     if not isinstance(given, str | int) or isinstance(given, bool) or given == "":
         return None
     key = str(given)
@@ -35,7 +35,9 @@ def replacement_key(message: OutgoingMessage) -> str:
 
 
 def data(message: OutgoingMessage) -> dict[str, object]:
-    """The metadata, without what is addressed to the provider."""
+    """What goes to the app: the data, else the metadata without what is addressed to the provider."""
+    if message.data is not None:
+        return dict(message.data)
     return {name: value for name, value in (message.metadata or {}).items() if name != COLLAPSE_KEY}
 
 

@@ -1,5 +1,6 @@
 """`sandbox`: hands messages of a channel that has no provider of its own yet to the sandbox's inbox."""
 
+import base64
 import json
 from typing import Self
 
@@ -7,7 +8,7 @@ import aiohttp
 
 from tidings.providers.http_call import HttpAnswer, open_session, post
 from tidings.providers.http_outcome import failure_for
-from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.protocol import Acceptance, OutgoingAttachment, OutgoingMessage
 from tidings.settings import ProviderSettings
 
 
@@ -33,7 +34,11 @@ class SandboxProvider:
             "recipient": message.recipient,
             "subject": message.subject,
             "body": message.body,
+            "html": message.html,
             "metadata": message.metadata,
+            "data": message.data,
+            "collapse_key": message.collapse_key,
+            "attachments": [_file(attachment) for attachment in message.attachments],
             "tags": list(message.tags),
         }
         if self._session is None:
@@ -51,6 +56,15 @@ class SandboxProvider:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _file(attachment: OutgoingAttachment) -> dict[str, str | None]:
+    return {
+        "filename": attachment.filename,
+        "content_type": attachment.content_type,
+        "content": base64.b64encode(attachment.content).decode(),
+        "content_id": attachment.content_id,
+    }
 
 
 def _reference(answer: HttpAnswer) -> str | None:

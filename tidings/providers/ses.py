@@ -22,7 +22,7 @@ from tidings.errors import (
 )
 from tidings.providers.aws import AwsClient, AwsSettings
 from tidings.providers.aws_outcome import COMMON
-from tidings.providers.mail import compose, parse_sender
+from tidings.providers.mail import composed, parse_sender
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.settings import ProviderSettings
 
@@ -94,7 +94,7 @@ class SesProvider:
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """POST the mail once; the acceptance's reference is SES's message id."""
-        mail = compose(message, self._sender)
+        mail = await composed(message, self._sender)
         if mail.smtputf8:
             raise PermanentFailure("recipient_invalid", "SES takes only ASCII before the @ (no SMTPUTF8)")
         parameters = {

@@ -9,7 +9,7 @@ import ssl
 from typing import Self
 
 from tidings.errors import TransientFailure
-from tidings.providers.mail import Mail, compose, parse_sender
+from tidings.providers.mail import Mail, composed, parse_sender
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.smtp_connection import SILENT, SmtpConnection
 from tidings.providers.smtp_outcome import queue_id
@@ -40,7 +40,7 @@ class SmtpProvider:
 
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Hand the mail over. `Message-ID`, `Date` and the rest of it are the same for every attempt."""
-        mail = compose(message, self._sender)
+        mail = await composed(message, self._sender)
         deadline = asyncio.get_running_loop().time() + self._settings.provider_connect_timeout
         async with self._pool.place(deadline):
             connection = await self._ready(mail, deadline)

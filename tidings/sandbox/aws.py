@@ -14,7 +14,7 @@ from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox.behaviour import Behaviour, plan_for
 from tidings.sandbox.inbox import ReceivedMessage
-from tidings.sandbox.mail import parse_mail
+from tidings.sandbox.mail import parsed_mail
 from tidings.sandbox.reception import Reception, without_secrets
 
 _ADDRESS = r"^[^@\s]+@[^@\s]+$"
@@ -70,7 +70,8 @@ async def _send_email(reception: Reception, request: web.Request) -> web.Respons
     except ValueError:
         return _json_error(400, "BadRequestException", "Content.Raw.Data: not base64")
     messages = [
-        replace(parse_mail(content, address), provider="ses") for address in asked.destination.addresses
+        replace(await parsed_mail(content, address), provider="ses")
+        for address in asked.destination.addresses
     ]
     # The mail is refused whole or taken whole: those who want it to fail are asked first.
     for message in sorted(messages, key=_takes_it):

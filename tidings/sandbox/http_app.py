@@ -9,22 +9,41 @@ from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from aiohttp.helpers import content_disposition_header
+from pydantic import Base64Bytes, BaseModel, ValidationError
 
 from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox import aws, sendgrid, twilio
 from tidings.sandbox.behaviour import Behaviour, FailureCount
 from tidings.sandbox.fcm import FcmSandbox
-from tidings.sandbox.inbox import Inbox, ReceivedMessage
+from tidings.sandbox.inbox import Inbox, ReceivedFile, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
-from tidings.sandbox.pages import MAIL_POLICY, PAGE_POLICY, inbox_page, mail_document, static_file
+from tidings.sandbox.pages import (
+    FILE_POLICY,
+    MAIL_POLICY,
+    PAGE_POLICY,
+    PICTURES,
+    inbox_page,
+    mail_document,
+    static_file,
+)
 from tidings.sandbox.reception import Reception, without_secrets
 from tidings.sandbox.status_callbacks import StatusCallbacks
 from tidings.sandbox.webpush import WebPushSandbox
 
-_MAX_BODY_BYTES = 4_000_000
+_MAX_BODY_BYTES = 32_000_000
+"""10 MB of attachments as SES takes them: base64 within base64."""
 _CHAT_TEXTS = ("message", "text", "body")
+
+
+class SinkFile(BaseModel):
+    """A file that the `sandbox` provider posts."""
+
+    filename: str
+    content_type: str
+    content: Base64Bytes
+    content_id: str | None = None
 
 
 class SinkMessage(BaseModel):
@@ -34,6 +53,15 @@ class SinkMessage(BaseModel):
     body: str
     notification_id: str | None = None
     subject: str | None = None
+    html: str | None = None
+    data: dict[str, str] | None = None
+    collapse_key: str | None = None
+    attachments: list[SinkFile] = []
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What the page shows of a push message besides its text."""
+        data = [] if self.data is None else [("data", json.dumps(self.data, ensure_ascii=False))]
+        return data + ([] if self.collapse_key is None else [("collapse_key", self.collapse_key)])
 
 
 @dataclass(slots=True)
@@ -63,6 +91,7 @@ class HttpSandbox:
                 web.get("/messages", self.messages),
                 web.delete("/messages", self.clear),
                 web.get(r"/messages/{number:\d{1,15}}/html", self.mail_html),
+                web.get(r"/messages/{number:\d{1,15}}/attachments/{place:\d{1,3}}", self.attachment),
                 web.post("/sink/{channel}", self.sink),
                 web.post("/hooks/{token:.+}", self.hook),
                 web.get("/health/live", self.live),
@@ -104,7 +133,27 @@ class HttpSandbox:
         if message is None or message.html is None:
             raise web.HTTPNotFound
         headers = {"Content-Security-Policy": MAIL_POLICY}
-        return web.Response(text=mail_document(message.html), content_type="text/html", headers=headers)
+        document = mail_document(message.html, message.attachments)
+        return web.Response(text=document, content_type="text/html", headers=headers)
+
+    async def attachment(self, request: web.Request) -> web.Response:
+        """A file that came with a message: pictures to be looked at, all else to be saved."""
+        message = self.inbox.get(int(request.match_info["number"]))
+        place = int(request.match_info["place"])
+        if message is None or place >= len(message.attachments):
+            raise web.HTTPNotFound
+        file = message.attachments[place]
+        if file.content is None:
+            return _refusal(410, "the file is no longer kept: it made room for later ones")
+        shown = file.content_type in PICTURES
+        headers = {
+            "Content-Security-Policy": FILE_POLICY,
+            "Content-Type": file.content_type if shown else "application/octet-stream",
+            "Content-Disposition": content_disposition_header(
+                "inline" if shown else "attachment", filename=file.filename
+            ),
+        }
+        return web.Response(body=file.content, headers=headers)
 
     async def messages(self, request: web.Request) -> web.Response:
         """The inbox for programs: `?channel=&recipient=`, newest first."""
@@ -137,7 +186,9 @@ class HttpSandbox:
             recipient=sent.recipient,
             subject=sent.subject,
             body=sent.body,
-            headers=list(request.headers.items()),
+            html=sent.html,
+            headers=[*sent.facts(), *request.headers.items()],
+            attachments=[ReceivedFile.of(**dict(file)) for file in sent.attachments],
             notification_id=sent.notification_id,
         )
         return await self._received(message)

@@ -5,9 +5,29 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from tidings.domain.vocabulary import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file that came with a message. `content` is None once it had to make room for later ones."""
+
+    filename: str
+    content_type: str
+    size: int
+    content: bytes | None = field(repr=False)
+    content_id: str | None = None
+
+    @classmethod
+    def of(cls, filename: str, content_type: str, content: bytes, content_id: str | None = None) -> Self:
+        """A file that has just come."""
+        return cls(filename, content_type, len(content), content, content_id)
+
+    def as_json(self) -> dict[str, Any]:
+        """The file as `GET /messages` lists it."""
+        return {"filename": self.filename, "content_type": self.content_type, "size": self.size}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +41,7 @@ class ReceivedMessage:
     subject: str | None = None
     html: str | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
+    attachments: list[ReceivedFile] = field(default_factory=list)
     notification_id: str | None = None
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     number: int = 0
@@ -36,15 +57,17 @@ class ReceivedMessage:
             "body": self.body,
             "html": self.html,
             "headers": [list(pair) for pair in self.headers],
+            "attachments": [file.as_json() for file in self.attachments],
             "notification_id": self.notification_id,
             "received_at": self.received_at.isoformat().replace("+00:00", "Z"),
         }
 
 
 class Inbox:
-    """Keeps the newest `keep` messages."""
+    """Keeps the newest `keep` messages, and of their files the newest `keep_bytes`."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, keep_bytes: int = 200_000_000) -> None:
+        self._keep_bytes = keep_bytes
         self._messages: deque[ReceivedMessage] = deque(maxlen=keep)
         self._numbers = itertools.count(1)
         self._changes = 0
@@ -65,8 +88,18 @@ class Inbox:
         """Keep a message, which gets its number; the oldest makes room."""
         numbered = replace(message, number=next(self._numbers))
         self._messages.appendleft(numbered)
+        if numbered.attachments:
+            self._make_room()
         self._changes += 1
         return numbered
+
+    def _make_room(self) -> None:
+        kept = 0
+        for place, message in enumerate(self._messages):
+            kept += sum(len(file.content or b"") for file in message.attachments)
+            if kept > self._keep_bytes and place > 0 and message.attachments:
+                bare = [replace(file, content=None) for file in message.attachments]
+                self._messages[place] = replace(message, attachments=bare)
 
     def get(self, number: int) -> ReceivedMessage | None:
         """The message of that number, if it is still kept."""

@@ -1,12 +1,22 @@
 """Mail, taken apart for the inbox."""
 
+import asyncio
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import compat32, default
 
 from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox.inbox import ReceivedMessage
+from tidings.sandbox.inbox import ReceivedFile, ReceivedMessage
+
+_LARGE = 500_000
+
+
+async def parsed_mail(content: bytes, recipient: str) -> ReceivedMessage:
+    """As `parse_mail`, in a thread if it is large: the library takes its time with each line."""
+    if len(content) > _LARGE:
+        return await asyncio.to_thread(parse_mail, content, recipient)
+    return parse_mail(content, recipient)
 
 
 def parse_mail(content: bytes, recipient: str) -> ReceivedMessage:
@@ -28,7 +38,26 @@ def _parsed(content: bytes, recipient: str) -> ReceivedMessage:
         body=_part(mail, "plain") or "",
         html=_part(mail, "html"),
         headers=[(name, _printable(value) or "") for name, value in mail.items()],
+        attachments=[_file(part) for part in _files(mail)],
         notification_id=_printable(mail[NOTIFICATION_HEADER]),
+    )
+
+
+def _files(mail: EmailMessage) -> list[EmailMessage]:
+    """All that is neither the text, nor the HTML, nor a wrapping of others."""
+    bodies = [mail.get_body((kind,)) for kind in ("plain", "html")]
+    return [
+        part for part in mail.walk() if not part.is_multipart() and not any(part is body for body in bodies)
+    ]
+
+
+def _file(part: EmailMessage) -> ReceivedFile:
+    content = part.get_payload(decode=True)
+    return ReceivedFile.of(
+        _printable(part.get_filename()) or "(without a name)",
+        part.get_content_type(),
+        content if isinstance(content, bytes) else b"",
+        (_printable(part["Content-ID"]) or "").strip().strip("<>") or None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tidings.domain.sms_segments import sms_segments
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox.inbox import ReceivedMessage
+from tidings.sandbox.inbox import ReceivedFile, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.markup import CHANNEL_NAMES, escaped, icon, json_markup, table, time_tag
 
@@ -25,7 +25,7 @@ def message_markup(view: InboxView, message: ReceivedMessage) -> str:
 <header class="message-head">
 <p class="kind">{icon(message.channel)}{name} via <b>{escaped(message.provider)}</b></p>
 <h2>{escaped(_title(message))}</h2>
-<dl>{_facts(message)}</dl>
+<dl>{_facts(message)}</dl>{_files(message)}
 <nav class="tabs" aria-label="Parts of the message">{links}</nav>
 </header>
 <div class="content content-{message.channel}">{tabs[chosen](message)}</div>
@@ -48,6 +48,22 @@ def _facts(message: ReceivedMessage) -> str:
     if message.notification_id:
         facts.append(("Notification", f"<code>{escaped(message.notification_id)}</code>"))
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+
+
+def _files(message: ReceivedMessage) -> str:
+    rows = "".join(
+        f"<li>{_link(message, place, file)}"
+        f" <span>{escaped(file.content_type)}, {file.size:,} bytes</span></li>"
+        for place, file in enumerate(message.attachments)
+    )
+    return f'<ul class="files" aria-label="Attachments">{rows}</ul>' if rows else ""
+
+
+def _link(message: ReceivedMessage, place: int, file: ReceivedFile) -> str:
+    name = escaped(file.filename)
+    if file.content is None:
+        return f'<b title="No longer kept: it made room for later files">{name}</b>'
+    return f'<a href="/messages/{message.number}/attachments/{place}" target="_blank">{name}</a>'
 
 
 def _tabs(message: ReceivedMessage) -> dict[str, Render]:

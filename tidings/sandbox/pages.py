@@ -1,10 +1,13 @@
 """The inbox page. It is whole without its script, which only keeps it current."""
 
+import base64
 import json
+import re
+from collections.abc import Sequence
 from importlib.resources import files
 
 from tidings.domain.vocabulary import Channel
-from tidings.sandbox.inbox import ReceivedMessage
+from tidings.sandbox.inbox import ReceivedFile, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.markup import CHANNEL_NAMES, escaped, icon, time_tag
 from tidings.sandbox.message_markup import message_markup
@@ -18,6 +21,10 @@ MAIL_POLICY = (
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 """A mail may look as it likes; it runs no script, sends no form and fetches nothing."""
+
+FILE_POLICY = "default-src 'none'; sandbox"
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+"""What a browser shows without running anything of it."""
 
 _STATIC = {"inbox.css": "text/css", "inbox.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -39,8 +46,16 @@ def static_file(name: str) -> tuple[str, str] | None:
     return (files("tidings.sandbox") / "static" / name).read_text("utf-8"), _STATIC[name]
 
 
-def mail_document(html: str) -> str:
-    """A mail's HTML for its frame: light, as mail is written, and with links that open elsewhere."""
+def mail_document(html: str, files: Sequence[ReceivedFile] = ()) -> str:
+    """A mail's HTML for its frame: light, as mail is written, and with links that open elsewhere.
+
+    Pictures of the mail's own stand in it, for the frame fetches nothing.
+    """
+    for file in files:
+        if file.content_id and file.content is not None and file.content_type in PICTURES:
+            picture = f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
+            # Base64 holds no backslash: nothing in it is taken for a reference to a group.
+            html = re.sub(rf"cid:{re.escape(file.content_id)}(?![\w.@+-])", picture, html)
     return f'<!doctype html><base target="_blank"><meta name="color-scheme" content="light">{html}'
 
 

@@ -1,16 +1,16 @@
 """SendGrid's v3 Mail Send, as far as `tidings.providers.sendgrid` or a client of SendGrid's own calls it."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from aiohttp import web
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Base64Bytes, BaseModel, Field, ValidationError
 
 from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox.behaviour import Behaviour, plan_for
-from tidings.sandbox.inbox import ReceivedMessage
+from tidings.sandbox.inbox import ReceivedFile, ReceivedMessage
 from tidings.sandbox.reception import Reception
 
 _Some = Annotated[str, Field(min_length=1)]
@@ -29,6 +29,17 @@ class _Content(BaseModel):
     value: _Some
 
 
+class _Attachment(BaseModel):
+    content: Annotated[Base64Bytes, Field(min_length=1)]
+    type: Annotated[str, Field(min_length=1, pattern=r"^[^;\r\n]+$")] = "application/octet-stream"
+    filename: _Some
+    disposition: Literal["attachment", "inline"] = "attachment"
+    content_id: str | None = None
+
+    def received(self) -> ReceivedFile:
+        return ReceivedFile.of(self.filename, self.type, self.content, self.content_id)
+
+
 class _Personalization(BaseModel):
     to: Annotated[list[_Address], Field(min_length=1)]
     subject: _Some | None = None
@@ -43,6 +54,7 @@ class _MailSend(BaseModel):
     subject: _Some
     content: Annotated[list[_Content], Field(min_length=1)]
     headers: dict[str, str] = {}
+    attachments: list[_Attachment] = []
 
 
 def routes(reception: Reception) -> list[web.RouteDef]:
@@ -105,6 +117,7 @@ def _received(mail: _MailSend, personalization: _Personalization, to: _Address) 
         body=bodies.get("text/plain", ""),
         html=bodies.get("text/html"),
         headers=[("From", str(mail.sender)), ("To", str(to)), ("Subject", subject), *own.items()],
+        attachments=[attachment.received() for attachment in mail.attachments],
         notification_id=by_name.get(NOTIFICATION_HEADER.lower()),
     )
 

@@ -9,7 +9,7 @@ from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.domain.vocabulary import Channel
 from tidings.sandbox.behaviour import Behaviour, FailureCount, plan_for
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
-from tidings.sandbox.mail import parse_mail
+from tidings.sandbox.mail import parsed_mail
 
 HOSTNAME = "sandbox.tidings.invalid"
 
@@ -42,7 +42,7 @@ class MailHandler:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Take the mail. Behaviour first: a mail stands in the inbox only if its sender is told so."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        mails = [parse_mail(content, recipient) for recipient in envelope.rcpt_tos]
+        mails = [await parsed_mail(content, recipient) for recipient in envelope.rcpt_tos]
         for mail in mails:
             if self._failures.fails(plan_for(Channel.EMAIL, mail.recipient), _key(mail)):
                 return _TEMPORARY
