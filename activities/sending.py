@@ -21,9 +21,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.ports import DeliveryLog
 from activities.under_way import UnderWay
 from tidings.domain.decision import state_after
-from tidings.domain.notification import Attempt, DeliveryError, DeliveryState
+from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
 from tidings.domain.record import BegunAttempt
-from tidings.domain.vocabulary import Channel, Outcome
+from tidings.domain.vocabulary import Channel, KeyMode, Outcome
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -54,11 +54,13 @@ class ProviderSource(Protocol):
 
 
 class SendActivities:
-    """Calls providers."""
+    """Calls providers: one of `providers`, or one of `sandboxed` for notifications of test keys."""
 
-    def __init__(self, delivery_log: DeliveryLog, providers: ProviderSource) -> None:
+    def __init__(
+        self, delivery_log: DeliveryLog, providers: ProviderSource, sandboxed: ProviderSource | None = None
+    ) -> None:
         self._log = delivery_log
-        self._providers = providers
+        self._providers = {KeyMode.LIVE: providers, KeyMode.TEST: sandboxed}
 
     @activity.defn(name="send")
     async def send(self, request: SendRequest) -> SendReport:
@@ -122,6 +124,12 @@ class SendActivities:
             # In vain so far: here, and only here, the attempt may still be given up.
             await under_way.pause(_BEGIN_PAUSE)
 
+    def _provider(self, name: str, notification: Notification) -> Provider:
+        source = self._providers[notification.mode]
+        if source is None:
+            raise ProviderMisconfigured("no_sandbox", "this worker has no sandbox for test notifications")
+        return source.get(name, notification.channel)
+
     async def _call(
         self, request: SendRequest, attempt: Attempt, begun: BegunAttempt, clock: "_Clock"
     ) -> Attempt:
@@ -141,7 +149,7 @@ class SendActivities:
             expires_at=notification.expires_at,
         )
         try:
-            provider = self._providers.get(request.provider, notification.channel)
+            provider = self._provider(request.provider, notification)
             async with asyncio.timeout(request.timeout):
                 acceptance = await provider.send(message)
         except SendFailure as failure:

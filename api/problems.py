@@ -30,6 +30,7 @@ INVALID_JSON = Kind("invalid-json", HTTPStatus.BAD_REQUEST, "The body is not val
 INVALID_CURSOR = Kind("invalid-cursor", HTTPStatus.BAD_REQUEST, "The cursor is not one of ours")
 BAD_REQUEST = Kind("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood")
 UNAUTHORIZED = Kind("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid API key is needed")
+WRONG_MODE = Kind("wrong-mode", HTTPStatus.FORBIDDEN, "The API key is of the other mode")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
 WRONG_STATUS = Kind("wrong-status", HTTPStatus.CONFLICT, "The notification's status does not allow it")

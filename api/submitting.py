@@ -14,6 +14,7 @@ from api.idempotency_key import POINTER
 from api.problems import FieldError, Problem
 from api.schemas.submission import AlreadyExpired, notification_from
 from api.service import NotificationService
+from tidings.domain.api_key import ApiKey
 from tidings.domain.idempotency import fingerprint_of
 from tidings.domain.identifiers import id_from_key, new_id
 from tidings.domain.notification import DeliveryState, Notification
@@ -37,16 +38,19 @@ class Submitting:
         self._service = service
         self._workflows = workflows
 
-    async def submit(self, tenant: str, document: Any, key: str | None = None) -> Submitted:
-        """Submit a decoded body; under an idempotency key, once."""
+    async def submit(self, caller: ApiKey, document: Any, key: str | None = None) -> Submitted:
+        """Submit a decoded body; under an idempotency key, once in each mode."""
         if key is not None:
-            return await self._submit_once(tenant, document, key)
-        notification = notification_from(document, id=new_id(), tenant=tenant, now=datetime.now(UTC))
+            return await self._submit_once(caller, document, key)
+        notification = notification_from(
+            document, id=new_id(), tenant=caller.tenant, now=datetime.now(UTC), mode=caller.mode
+        )
         await self._service.submit(notification)
         return _fresh(notification)
 
-    async def _submit_once(self, tenant: str, document: Any, key: str) -> Submitted:
-        id, fingerprint = id_from_key(tenant, key), fingerprint_of(document)
+    async def _submit_once(self, caller: ApiKey, document: Any, key: str) -> Submitted:
+        tenant = caller.tenant
+        id, fingerprint = id_from_key(tenant, key, caller.mode), fingerprint_of(document)
         outage: StorageUnavailable | None = None
         try:
             # First of all, so that what was valid when it came is replayed although its time has passed.
@@ -55,7 +59,9 @@ class Submitting:
             earlier, outage = None, error
         if earlier is None:
             try:
-                asked = notification_from(document, id=id, tenant=tenant, now=datetime.now(UTC))
+                asked = notification_from(
+                    document, id=id, tenant=tenant, now=datetime.now(UTC), mode=caller.mode
+                )
             except AlreadyExpired as refusal:
                 earlier = await self._in_flight(tenant, id, otherwise=outage or refusal)
             else:

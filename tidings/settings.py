@@ -113,8 +113,8 @@ class ProviderSettings(Settings):
     public_url: str | None = None
     """Where providers reach this API, without a path: `https://notify.example.com`. Without it none is asked
     for receipts, and callbacks are checked against the URL that they came by."""
-    smtp_host: str = "127.0.0.1"
-    smtp_port: int = Field(default=1025, ge=1, le=65535)
+    smtp_host: str = ""
+    smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_tls: SmtpTls = SmtpTls.AUTO
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
@@ -131,6 +131,12 @@ class ProviderSettings(Settings):
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     """Networks that are not public but may be called all the same, as CIDR, separated by commas."""
     sandbox_url: str = "http://127.0.0.1:8025"
+    """Where notifications of test keys go."""
+    sandbox_smtp_port: int = Field(default=1025, ge=1, le=65535)
+    """The port of the sandbox's SMTP server, on the host of `sandbox_url`."""
+    sandbox_stands_in: bool = False
+    """Whether the sandbox takes live notifications for providers that are not set up: on a developer's
+    machine. In production a notification would be lost there, and be called sent."""
 
     @field_validator("webhook_allowed_networks", mode="before")
     @classmethod

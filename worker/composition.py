@@ -18,7 +18,7 @@ from tidings.database.engine import create_engine
 from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
-from tidings.providers.registry import build_providers
+from tidings.providers.registry import SandboxedProviders, build_providers
 from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
 from tidings.temporal import names
 from workflows.deliver_notification import DeliverNotification
@@ -73,10 +73,13 @@ class WorkerConfiguration:
 async def build_workers(client: Client, configuration: WorkerConfiguration) -> AsyncIterator[list[Worker]]:
     """The workers of one process: one for workflows and records, one for each channel's sends."""
     engine = create_engine(configuration.database)
-    registry = build_providers(configuration.providers)
+    sandboxed = SandboxedProviders(configuration.providers)
+    registry = build_providers(
+        configuration.providers, stand_ins=sandboxed if configuration.providers.sandbox_stands_in else None
+    )
     log = PostgresDeliveryLog(engine)
     recording = RecordingActivities(log, Planner(configuration.delivery))
-    sending = SendActivities(log, registry)
+    sending = SendActivities(log, registry, sandboxed)
     try:
         yield [
             _records_worker(client, recording, configuration.worker),
@@ -84,6 +87,7 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
         ]
     finally:
         await registry.aclose()
+        await sandboxed.aclose()
         await engine.dispose()
 
 

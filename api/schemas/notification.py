@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.fields import UtcTime
 from tidings.domain.notification import Attempt, DeliveryError
 from tidings.domain.record import NotificationRecord
-from tidings.domain.vocabulary import Channel, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, KeyMode, Outcome, Priority, Status
 
 
 class _View(BaseModel):
@@ -63,6 +63,7 @@ class NotificationView(_View):
     """A notification and where it stands."""
 
     id: str
+    mode: KeyMode = Field(description="`test` for a notification of a test key: it goes to the sandbox.")
     channel: Channel
     recipient: str
     subject: str | None
@@ -90,6 +91,7 @@ class NotificationView(_View):
         notification, state = record.notification, record.state
         return cls(
             id=str(notification.id),
+            mode=notification.mode,
             channel=notification.channel,
             recipient=notification.recipient,
             subject=notification.subject,

@@ -15,6 +15,7 @@ from api.schemas.submission import Submission, notification_from
 from api.validation import field_errors, pointer
 from tidings.domain.cron import CronExpression
 from tidings.domain.schedule import Schedule, Template, Timing
+from tidings.domain.vocabulary import KeyMode
 
 LEAST_INTERVAL = 10
 A_YEAR = 366 * 86_400
@@ -93,7 +94,9 @@ class ScheduleSubmission(BaseModel):
     )
 
 
-def schedule_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> tuple[Schedule, bool]:
+def schedule_from(
+    document: Any, *, id: UUID, tenant: str, now: datetime, mode: KeyMode = KeyMode.LIVE
+) -> tuple[Schedule, bool]:
     """The schedule that a decoded body asks for, and whether it begins paused.
 
     Raises Problem (422) naming each field at fault.
@@ -105,7 +108,7 @@ def schedule_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> tup
     faults = [FieldError(pointer=pointer(path), detail=detail) for path, detail in _faults(submission, now)]
     fields = {name: value for name, value in document["notification"].items() if name not in _PER_FIRING}
     try:
-        notification = notification_from(fields, id=id, tenant=tenant, now=now)
+        notification = notification_from(fields, id=id, tenant=tenant, now=now, mode=mode)
     except Problem as problem:
         faults += [_in_template(error) for error in problem.errors]
         raise invalid(faults) from None
@@ -114,6 +117,7 @@ def schedule_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> tup
     schedule = Schedule(
         id=id,
         tenant=tenant,
+        mode=mode,
         template=Template.model_validate(notification.model_dump(include=set(Template.model_fields))),
         timing=Timing(**{name: getattr(submission, name) for name in Timing.model_fields}),
         catch_up_window=submission.catch_up_window,

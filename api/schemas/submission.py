@@ -15,7 +15,7 @@ from api.schemas.fields import Line, Moment, Text
 from api.validation import field_errors, pointer
 from tidings.domain.notification import Notification
 from tidings.domain.recipient import checked_recipient
-from tidings.domain.vocabulary import Channel, Guarantee, Priority
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Priority
 from tidings.provider_catalogue import catalogue
 
 METADATA_BYTES = 16_384
@@ -113,7 +113,9 @@ class AlreadyExpired(Problem):
 _EXPIRED = ("expires_at", "must be in the future")
 
 
-def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) -> Notification:
+def notification_from(
+    document: Any, *, id: UUID, tenant: str, now: datetime, mode: KeyMode = KeyMode.LIVE
+) -> Notification:
     """The notification that a decoded body asks for.
 
     Raises Problem (422) naming each field at fault; AlreadyExpired if only time has made the body invalid.
@@ -122,7 +124,7 @@ def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) ->
         submission = Submission.model_validate(document)
     except ValidationError as error:
         raise _invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
-    faults = list(_faults(submission, now))
+    faults = list(_faults(submission, mode, now))
     recipient = ""
     try:
         recipient = checked_recipient(submission.channel, submission.recipient)
@@ -132,19 +134,19 @@ def notification_from(document: Any, *, id: UUID, tenant: str, now: datetime) ->
         errors = [FieldError(pointer=pointer([field]), detail=detail) for field, detail in faults]
         raise _invalid(errors, AlreadyExpired if faults == [_EXPIRED] else Problem)
     accepted = dict(submission) | {"recipient": recipient}
-    return Notification(**accepted, id=id, tenant=tenant, created_at=now)
+    return Notification(**accepted, id=id, tenant=tenant, mode=mode, created_at=now)
 
 
 def _invalid(errors: list[FieldError], kind: type[Problem] = Problem) -> Problem:
     return kind(problems.VALIDATION, "Some fields are not valid.", errors=errors)
 
 
-def _faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
+def _faults(submission: Submission, mode: KeyMode, now: datetime) -> Iterator[tuple[str, str]]:
     """What is wrong between the fields: each with the field to change."""
     yield from _content_faults(submission)
     yield from _time_faults(submission, now)
     if submission.provider is not None:
-        allowed = catalogue().names(submission.channel)
+        allowed = catalogue().names(submission.channel, mode)
         if submission.provider not in allowed:
             yield "provider", f"must be one of {', '.join(allowed)} for {submission.channel}"
 

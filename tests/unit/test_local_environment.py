@@ -32,7 +32,7 @@ def test_providers_lead_to_the_sandbox(tmp_path: Path, monkeypatch: pytest.Monke
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     providers = ProviderSettings.load()
-    assert (providers.smtp_host, providers.smtp_port, providers.smtp_tls) == ("127.0.0.1", 6, "none")
+    assert (providers.sandbox_stands_in, providers.sandbox_smtp_port, providers.smtp_host) == (True, 6, "")
     assert providers.sandbox_url == "http://127.0.0.1:5"
     assert [str(network) for network in providers.webhook_allowed_networks] == ["127.0.0.0/8", "::1/128"]
     assert providers.webhook_secret is not None
@@ -51,6 +51,7 @@ def test_what_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TIDINGS_WORKER_SHUTDOWN_TIMEOUT", "7")
     told = environment(tmp_path)
     assert not any(name.startswith("TIDINGS_SMTP") for name in told)
+    assert told["TIDINGS_SANDBOX_STANDS_IN"] == "true"
     assert told["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] == "10.0.0.0/8"
     assert told["TIDINGS_WORKER_SHUTDOWN_TIMEOUT"] == "7"
 

@@ -22,7 +22,8 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     from tidings.settings import DeliverySettings, ProviderSettings
 
     delivery, known = DeliverySettings.load(), catalogue()
-    missing = asyncio.run(_missing(known.entries, ProviderSettings.load()))
+    settings = ProviderSettings.load()
+    missing = asyncio.run(_missing(known.entries, settings))
     routes = {channel.value: delivery.route(channel, "").root for channel in Channel}
     of_tenants = {
         tenant: {channel.value: route.root for channel, route in own.items()}
@@ -36,6 +37,8 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
                 "package": entry.package,
                 "set_up": missing[entry.name] is None,
                 "missing": missing[entry.name],
+                "test_only": entry.test_only,
+                "stood_in_for": settings.sandbox_stands_in and missing[entry.name] is not None,
             }
             for channel in Channel
             for entry in known.entries
@@ -56,8 +59,8 @@ async def _missing(
     entries: "tuple[ProviderEntry, ...]", settings: "ProviderSettings"
 ) -> dict[str, str | None]:
     """What keeps each provider from sending; None if it is set up."""
-    from tidings.providers.protocol import NeedsSettings
     from tidings.providers.registry import build_provider
+    from tidings.providers.registry import lacks as lacks_of
 
     missing: dict[str, str | None] = {}
     for entry in entries:
@@ -66,7 +69,7 @@ async def _missing(
         except SetupError as error:
             missing[entry.name] = str(error)
             continue
-        lacks = provider.missing if isinstance(provider, NeedsSettings) else None
+        lacks = lacks_of(provider)
         verb = "set" if lacks and lacks.startswith("TIDINGS_") else "installed"
         missing[entry.name] = f"{lacks} is not {verb}" if lacks else None
         await provider.aclose()
@@ -78,8 +81,7 @@ def _print(found: dict[str, Any]) -> None:
     for column in ("channel", "provider", "from", "set up"):
         table.add_column(column, no_wrap=column != "set up", overflow="fold")
     for row in found["providers"]:
-        state = Text("yes", style="green") if row["set_up"] else Text(f"no: {row['missing']}", style="dim")
-        table.add_row(row["channel"], row["name"], Text(row["package"] or "built in"), state)
+        table.add_row(row["channel"], row["name"], Text(row["package"] or "built in"), _state(row))
     routes = Table(box=None, pad_edge=False)
     for column in ("channel", "tenant", "route"):
         routes.add_column(column, overflow="fold")
@@ -90,6 +92,13 @@ def _print(found: dict[str, Any]) -> None:
     console.print(table)
     console.print()
     console.print(routes)
+
+
+def _state(row: dict[str, Any]) -> Text:
+    if row["set_up"]:
+        return Text("yes, for test keys" if row["test_only"] else "yes", style="green")
+    instead = "; stood in for by the sandbox" if row["stood_in_for"] else ""
+    return Text(f"no: {row['missing']}{instead}", style="dim")
 
 
 def _spelled(steps: list[str | dict[str, float]]) -> str:

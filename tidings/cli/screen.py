@@ -40,6 +40,7 @@ def print_notification(notification: dict[str, Any]) -> None:
     grid.add_row("status", coloured(notification["status"]))
     rows = {
         "to": f"{notification['recipient']} by {notification['channel']}",
+        "mode": "test: it goes to the sandbox" if notification["mode"] == "test" else None,
         "subject": notification["subject"],
         "error": _error(notification["error"]),
         "next attempt": notification["next_attempt_at"],

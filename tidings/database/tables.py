@@ -33,7 +33,7 @@ from sqlalchemy import (
     text,
 )
 
-from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Status
 
 metadata = MetaData(
     naming_convention={
@@ -61,6 +61,7 @@ notifications = Table(
     # As accepted: never changes.
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
+    Column("mode", Text, nullable=False, server_default=KeyMode.LIVE.value),
     Column("channel", Text, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("subject", Text),
@@ -91,13 +92,14 @@ notifications = Table(
     _time("sent_at"),
     _time("delivered_at"),
     _time("updated_at", nullable=False),
+    _one_of("mode", KeyMode),
     _one_of("channel", Channel),
     _one_of("priority", Priority),
     _one_of("guarantee", Guarantee),
     _one_of("status", Status),
     # Of columns that never change alone: a status change must not touch any index.
     Index(None, "tenant", "created_at", "id"),
-    Index(None, "tenant", "idempotency_key", unique=True),
+    Index(None, "tenant", "idempotency_key", "mode", unique=True),
     Index(None, "schedule_id", "created_at", postgresql_where=text("schedule_id IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
@@ -131,10 +133,12 @@ api_keys = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
+    Column("mode", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("key_hash", LargeBinary, nullable=False, unique=True),
     Column("shown", Text, nullable=False),
     _time("created_at", nullable=False),
     _time("revoked_at"),
     CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+    _one_of("mode", KeyMode),
 )

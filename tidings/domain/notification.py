@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Status
 
 
 class Notification(BaseModel):
@@ -16,6 +16,8 @@ class Notification(BaseModel):
 
     id: UUID
     tenant: str
+    mode: KeyMode = KeyMode.LIVE
+    """That of the key it was submitted with: `test` is delivered into the sandbox, whatever is set up."""
     channel: Channel
     recipient: str
     subject: str | None = None

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from tidings.domain.notification import Attempt, DeliveryState, Notification
-from tidings.domain.vocabulary import Channel, Status
+from tidings.domain.vocabulary import Channel, KeyMode, Status
 
 
 class NotificationRecord(BaseModel):
@@ -41,6 +41,7 @@ class NotificationFilter:
 
     status: Status | None = None
     channel: Channel | None = None
+    mode: KeyMode | None = None
     recipient: str | None = None
     tag: str | None = None
     schedule_id: UUID | None = None

@@ -43,8 +43,8 @@ def program_environment(
 ) -> Mapping[str, str]:
     """What the API, the worker and the sandbox are given, apart from the database's address.
 
-    The user's own settings reach them too, by the environment or `.env`; where they name an SMTP server,
-    a webhook secret or allowed networks, those stand.
+    The user's own settings reach them too, by the environment or `.env`; where they set up a provider,
+    or name a webhook secret or allowed networks, those stand.
     """
     chosen = providers.model_fields_set
     given = {
@@ -59,10 +59,8 @@ def program_environment(
         "TIDINGS_SANDBOX_URL": addresses.sandbox,
         "TIDINGS_TEMPORAL_UI_URL": addresses.ui,
     }
-    if "smtp_host" not in chosen:
-        given["TIDINGS_SMTP_HOST"] = "127.0.0.1"
-        given["TIDINGS_SMTP_PORT"] = str(ports.smtp)
-        given["TIDINGS_SMTP_TLS"] = "none"
+    if "sandbox_stands_in" not in chosen:
+        given["TIDINGS_SANDBOX_STANDS_IN"] = "true"
     if "webhook_secret" not in chosen:
         given["TIDINGS_WEBHOOK_SECRET"] = _webhook_secret(folder)
     if "webhook_allowed_networks" not in chosen:

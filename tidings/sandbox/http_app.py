@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: the inbox page, its JSON form, the sink for sms and push, and a webhook receiver."""
+"""The sandbox over HTTP: the inbox page, its JSON form, the sink, and a webhook receiver."""
 
 import asyncio
 import json
@@ -28,6 +28,7 @@ class SinkMessage(BaseModel):
     body: str
     notification_id: str | None = None
     subject: str | None = None
+    html: str | None = None
 
 
 @dataclass(slots=True)
@@ -127,6 +128,7 @@ class HttpSandbox:
             recipient=sent.recipient,
             subject=sent.subject,
             body=sent.body,
+            html=sent.html,
             headers=list(request.headers.items()),
             notification_id=sent.notification_id,
         )
