@@ -169,6 +169,7 @@ class SendActivities:
             update={
                 "outcome": Outcome.ACCEPTED,
                 "provider_reference": acceptance.reference,
+                "response": acceptance.response,
                 "finished_at": clock.now(),
             }
         )
@@ -213,6 +214,7 @@ def _failed(attempt: Attempt, failure: SendFailure, at: datetime) -> Attempt:
             "misconfigured": isinstance(failure, ProviderMisconfigured),
             "error": DeliveryError(code=failure.code, message=failure.message),
             "retry_after": wait.total_seconds() if wait is not None else None,
+            "response": failure.response,
             "finished_at": at,
         }
     )

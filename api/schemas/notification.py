@@ -42,6 +42,9 @@ class AttemptView(_View):
     outcome: Outcome | None
     error: ErrorView | None
     provider_reference: str | None
+    response: str | None = Field(
+        description="The first 1,024 bytes of a webhook target's answer; null where there was none."
+    )
     started_at: UtcTime
     finished_at: UtcTime | None
 
@@ -54,6 +57,7 @@ class AttemptView(_View):
             outcome=attempt.outcome,
             error=ErrorView.of(attempt.error),
             provider_reference=attempt.provider_reference,
+            response=attempt.response,
             started_at=attempt.started_at,
             finished_at=attempt.finished_at,
         )

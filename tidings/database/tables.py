@@ -118,6 +118,7 @@ delivery_attempts = Table(
     Column("provider_reference", Text),
     Column("misconfigured", Boolean, nullable=False),
     Column("retry_after", Double),
+    Column("response", Text),
     _time("started_at", nullable=False),
     _time("finished_at"),
     # Who may call the provider; null if the attempt was only ever recorded, not begun.

@@ -63,6 +63,8 @@ class Attempt(BaseModel):
     """Our own set-up of the provider was refused, not the message: another provider may take it."""
     retry_after: float | None = None
     """Seconds the provider asked us to wait after `finished_at`."""
+    response: str | None = None
+    """The beginning of a webhook target's answer, accepted or not; None if there was none."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 

@@ -10,6 +10,9 @@ from uuid import UUID
 
 from tidings.domain.vocabulary import Channel, Priority
 
+RESPONSE_BYTES = 1024
+"""How much of a webhook target's answer is kept with the attempt. Temporal's history has it several times."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
@@ -37,9 +40,13 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A provider took the message. `reference` is the provider's own id for it, if it gave one."""
+    """A provider took the message. `reference` is the provider's own id for it, if it gave one.
+
+    `response`: the beginning of a webhook target's answer, at most `RESPONSE_BYTES` of it.
+    """
 
     reference: str | None = None
+    response: str | None = None
 
 
 class Provider(Protocol):
