@@ -10,6 +10,7 @@ it waits no worker has it, so that the workflow can take it back at once.
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -18,7 +19,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.ports import DeliveryLog
+from activities.ports import DeliveryLog, EndpointSecrets
 from activities.under_way import UnderWay
 from tidings.domain.decision import state_after
 from tidings.domain.notification import Attempt, DeliveryError, DeliveryState, Notification
@@ -57,9 +58,14 @@ class SendActivities:
     """Calls providers: one of `providers`, or one of `sandboxed` for notifications of test keys."""
 
     def __init__(
-        self, delivery_log: DeliveryLog, providers: ProviderSource, sandboxed: ProviderSource | None = None
+        self,
+        delivery_log: DeliveryLog,
+        providers: ProviderSource,
+        sandboxed: ProviderSource | None = None,
+        secrets: EndpointSecrets | None = None,
     ) -> None:
         self._log = delivery_log
+        self._secrets = secrets
         self._providers = {KeyMode.LIVE: providers, KeyMode.TEST: sandboxed}
 
     @activity.defn(name="send")
@@ -130,6 +136,19 @@ class SendActivities:
             raise ProviderMisconfigured("no_sandbox", "this worker has no sandbox for test notifications")
         return source.get(name, notification.channel)
 
+    async def _signing_secrets(self, notification: Notification) -> tuple[str, ...]:
+        if self._secrets is None or notification.channel is not Channel.WEBHOOK:
+            return ()
+        if notification.mode is KeyMode.TEST:
+            return ()
+        try:
+            return await self._secrets.of(notification.tenant, notification.recipient)
+        except StorageUnavailable as error:
+            # Unsigned or signed by another secret, the receiver would refuse it, perhaps for good.
+            raise TransientFailure(
+                "secrets_unavailable", "the endpoint's secret cannot be known now"
+            ) from error
+
     async def _call(
         self, request: SendRequest, attempt: Attempt, begun: BegunAttempt, clock: "_Clock"
     ) -> Attempt:
@@ -150,6 +169,7 @@ class SendActivities:
         )
         try:
             provider = self._provider(request.provider, notification)
+            message = replace(message, signing_secrets=await self._signing_secrets(notification))
             async with asyncio.timeout(request.timeout):
                 acceptance = await provider.send(message)
         except SendFailure as failure:

@@ -7,7 +7,7 @@ import tidings
 from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
-from api.routes import health, notifications, schedules
+from api.routes import health, notifications, schedules, webhook_endpoints
 
 _DESCRIPTION = """\
 Durable delivery of notifications by e-mail, SMS, push and webhook. A `201` is a promise: each notification
@@ -26,6 +26,7 @@ def create_app(parts: Parts) -> FastAPI:
         openapi_tags=[
             {"name": "notifications", "description": "Submit, look, steer."},
             {"name": "schedules", "description": "Recurring notifications."},
+            {"name": "webhook endpoints", "description": "Secrets that webhooks are signed with."},
             {"name": "health", "description": "For load balancers and supervisors. No key needed."},
         ],
         redirect_slashes=False,
@@ -38,7 +39,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    for router in (notifications.router, schedules.router, health.router):
+    for router in (notifications.router, schedules.router, webhook_endpoints.router, health.router):
         app.include_router(router)
         app.state.routes += router.routes
     app.add_middleware(RequestContext)

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
@@ -16,12 +16,14 @@ from api.key_cache import KeyCache
 from api.service import NotificationService
 from api.steering import Steering
 from api.submitting import Submitting
+from api.webhook_endpoints import WebhookEndpoints
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.database.notifications import NotificationRepository
+from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.errors import StorageUnavailable
-from tidings.settings import ApiSettings, DatabaseSettings
+from tidings.settings import ApiSettings, DatabaseSettings, WebhookKeySettings
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
 from tidings.temporal.schedules import NotificationSchedules
@@ -36,11 +38,16 @@ class ApiConfiguration:
 
     api: ApiSettings
     database: DatabaseSettings
+    webhook_keys: WebhookKeySettings = field(default_factory=WebhookKeySettings.load)
 
     @classmethod
     def load(cls) -> Self:
         """Read them. Raises SetupError."""
-        return cls(api=ApiSettings.load(), database=DatabaseSettings.load())
+        return cls(
+            api=ApiSettings.load(),
+            database=DatabaseSettings.load(),
+            webhook_keys=WebhookKeySettings.load(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Parts:
     submitting: Submitting
     steering: Steering
     schedules: NotificationSchedules
+    endpoints: WebhookEndpoints
     probes: Mapping[str, Probe]
 
 
@@ -61,6 +69,7 @@ class Parts:
 async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError."""
     settings = configuration.api
+    master_keys = configuration.webhook_keys.master_keys()
     client = await connect(lazy=True, identity=f"tidings-api-{os.getpid()}")
     engine = create_engine(configuration.database, application_name="tidings-api")
     workflows = NotificationWorkflows(client, settings.temporal_ui_url, timeout=settings.start_timeout)
@@ -80,6 +89,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             submitting=Submitting(service, workflows),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
+            endpoints=WebhookEndpoints(WebhookEndpointRepository(engine), master_keys),
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),

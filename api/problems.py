@@ -49,6 +49,9 @@ STORAGE_UNAVAILABLE = Kind(
 ORCHESTRATOR_UNAVAILABLE = Kind(
     "orchestrator-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Temporal cannot be reached"
 )
+WEBHOOK_KEY_MISSING = Kind(
+    "webhook-key-missing", HTTPStatus.SERVICE_UNAVAILABLE, "Webhook secrets are not set up"
+)
 NOT_READY = Kind("not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "A part cannot be reached")
 
 RETRY_AFTER = {"Retry-After": "5"}

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.route import Route
 from tidings.domain.vocabulary import Channel
+from tidings.domain.webhook_endpoint import MasterKeys
 from tidings.errors import SetupError
 from tidings.provider_catalogue import catalogue
 
@@ -142,6 +143,18 @@ class ProviderSettings(Settings):
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         return _split(value)
+
+
+class WebhookKeySettings(Settings):
+    """What the secrets of webhook endpoints are derived from; the API and the workers need the same."""
+
+    webhook_signing_key: SecretStr | None = None
+    """At least 32 random bytes in base64; several, by spaces, to change it: the first is for new secrets."""
+
+    def master_keys(self) -> MasterKeys | None:
+        """The keys, if there are any. Raises SetupError."""
+        key = self.webhook_signing_key
+        return None if key is None else MasterKeys(key.get_secret_value())
 
 
 class DeliverySettings(Settings):

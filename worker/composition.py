@@ -15,12 +15,20 @@ from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
+from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
 from tidings.providers.registry import SandboxedProviders, build_providers
-from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
+from tidings.settings import (
+    DatabaseSettings,
+    DeliverySettings,
+    ProviderSettings,
+    WebhookKeySettings,
+    WorkerSettings,
+)
 from tidings.temporal import names
+from worker.endpoint_secrets import CachedEndpointSecrets
 from workflows.deliver_notification import DeliverNotification
 from workflows.fire_schedule import FireSchedule
 
@@ -57,6 +65,7 @@ class WorkerConfiguration:
     providers: ProviderSettings
     delivery: DeliverySettings
     worker: WorkerSettings
+    webhook_keys: WebhookKeySettings = field(default_factory=WebhookKeySettings.load)
 
     @classmethod
     def load(cls) -> Self:
@@ -66,6 +75,7 @@ class WorkerConfiguration:
             providers=ProviderSettings.load(),
             delivery=DeliverySettings.load(),
             worker=WorkerSettings.load(),
+            webhook_keys=WebhookKeySettings.load(),
         )
 
 
@@ -78,8 +88,11 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
         configuration.providers, stand_ins=sandboxed if configuration.providers.sandbox_stands_in else None
     )
     log = PostgresDeliveryLog(engine)
+    secrets = CachedEndpointSecrets(
+        WebhookEndpointRepository(engine), configuration.webhook_keys.master_keys()
+    )
     recording = RecordingActivities(log, Planner(configuration.delivery))
-    sending = SendActivities(log, registry, sandboxed)
+    sending = SendActivities(log, registry, sandboxed, secrets)
     try:
         yield [
             _records_worker(client, recording, configuration.worker),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests import push_keys
-from tests.integration.api import Api, make_key, reaches, running_api
+from tests.integration.api import Api, attempted, make_key, reaches, running_api
 from tests.provider_support import (
     RunningSandbox,
     ScriptedSmtp,
@@ -137,7 +137,7 @@ class System:
         subject = {} if channel is Channel.SMS else {"subject": "Hello"}
         answer = await self.api.post("/v1/notifications", key=key, json={**defaults, **subject, **fields})
         assert answer.status == 201, answer.text
-        found: dict[str, Any] = (await reaches(self.api, answer.json["id"], "sent")).json
+        found: dict[str, Any] = (await attempted(self.api, answer.json["id"], "sent")).json
         return found
 
 

@@ -21,6 +21,7 @@ CHANGING = {
     "notifications": set(STATE_COLUMNS),
     "delivery_attempts": set(ATTEMPT_COLUMNS) - {"number"},
     "api_keys": {"revoked_at"},
+    "webhook_endpoints": {"version", "key_id", "previous_key_id", "previous_until", "rotated_at"},
 }
 
 

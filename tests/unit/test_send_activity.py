@@ -20,7 +20,7 @@ from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.record import BegunAttempt
 from tidings.domain.retry_schedule import RetrySchedule
-from tidings.domain.vocabulary import Guarantee, Outcome, Status
+from tidings.domain.vocabulary import Guarantee, KeyMode, Outcome, Status
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -82,6 +82,66 @@ def another_run_has_begun(log: InMemoryDeliveryLog, notification_id: UUID, attem
     entry = log._entries[notification_id]
     entry.claims[attempt.number] = "another run"
     entry.attempts[attempt.number] = attempt
+
+
+class Secrets:
+    """An endpoint's secrets, or why they cannot be had."""
+
+    def __init__(self, answer: tuple[str, ...] | Exception) -> None:
+        self.answer = answer
+
+    async def of(self, tenant: str, url: str) -> tuple[str, ...]:
+        assert (tenant, url) == ("acme", "https://example.com/hook")
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def webhook_sent(
+    answer: tuple[str, ...] | Exception, mode: KeyMode = KeyMode.LIVE
+) -> tuple[Attempt, ScriptedProvider, ScriptedProvider]:
+    """One attempt of a webhook; the live provider and the sandboxed one."""
+    log, live, sandboxed = InMemoryDeliveryLog(), ScriptedProvider([None]), ScriptedProvider([None])
+    notification = await persisted(log, channel="webhook", recipient="https://example.com/hook", mode=mode)
+    environment = ActivityEnvironment()
+    environment.info = environment.default_info()
+    activities = SendActivities(log, live, sandboxed, Secrets(answer))
+    report = await environment.run(activities.send, request_for(notification))
+    assert report.attempt is not None
+    return report.attempt, live, sandboxed
+
+
+async def test_a_webhook_is_handed_over_with_its_endpoints_secrets_and_a_test_without() -> None:
+    attempt, live, sandboxed = await webhook_sent(("new", "old"))
+    assert attempt.outcome is Outcome.ACCEPTED
+    assert ([call.signing_secrets for call in live.calls], sandboxed.calls) == ([("new", "old")], [])
+    _, live, sandboxed = await webhook_sent(("new", "old"), KeyMode.TEST)
+    assert ([call.signing_secrets for call in sandboxed.calls], live.calls) == ([()], [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code"),
+    [
+        (StorageUnavailable("away"), Outcome.TRANSIENT, "secrets_unavailable"),
+        (ProviderMisconfigured("webhook_key_missing", "no key"), Outcome.PERMANENT, "webhook_key_missing"),
+    ],
+)
+async def test_nobody_is_called_while_the_secrets_of_an_endpoint_are_not_known(
+    fault: Exception, outcome: Outcome, code: str
+) -> None:
+    attempt, live, sandboxed = await webhook_sent(fault)
+    assert attempt.error is not None
+    assert (attempt.outcome, attempt.error.code) == (outcome, code)
+    assert not live.calls
+    assert not sandboxed.calls
+
+
+async def test_without_a_sandbox_a_test_notification_reaches_nobody() -> None:
+    log, live = InMemoryDeliveryLog(), ScriptedProvider([None])
+    notification = await persisted(log, mode=KeyMode.TEST)
+    _, attempt = await run(log, live, request_for(notification))
+    assert attempt.error is not None
+    assert (attempt.error.code, live.calls) == ("no_sandbox", [])
 
 
 @pytest.mark.parametrize(

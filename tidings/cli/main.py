@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from tidings import __version__
-from tidings.cli import delivery, keys, parts, providers, schedules, steering, up
+from tidings.cli import delivery, keys, parts, providers, schedules, steering, up, webhooks
 from tidings.errors import StorageUnavailable, TidingsError
 from tidings.process import end
 
@@ -45,6 +45,7 @@ app.command("cancel")(steering.cancel)
 app.command("retry")(steering.retry)
 app.command("providers")(providers.providers)
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 
 

@@ -29,6 +29,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -142,4 +143,20 @@ api_keys = Table(
     _time("revoked_at"),
     CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
     _one_of("mode", KeyMode),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    # Which secret is the latest, and which master keys it and the one before are derived from.
+    Column("version", Integer, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("previous_key_id", Text),
+    _time("previous_until"),
+    _time("rotated_at"),
+    _time("created_at", nullable=False),
+    UniqueConstraint("tenant", "url"),
 )

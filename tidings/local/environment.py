@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from tidings.local.data_folder import DataFolder
 from tidings.local.ports import Ports
 from tidings.local.temporal_server import NAMESPACE
-from tidings.settings import ProviderSettings
+from tidings.settings import ProviderSettings, WebhookKeySettings
 
 _WEBHOOK_SECRET_FILE = "webhook_secret"  # noqa: S105 -- a file's name
+_SIGNING_KEY_FILE = "webhook_signing_key"
 _LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -62,7 +63,9 @@ def program_environment(
     if "sandbox_stands_in" not in chosen:
         given["TIDINGS_SANDBOX_STANDS_IN"] = "true"
     if "webhook_secret" not in chosen:
-        given["TIDINGS_WEBHOOK_SECRET"] = _webhook_secret(folder)
+        given["TIDINGS_WEBHOOK_SECRET"] = _kept_key(folder, _WEBHOOK_SECRET_FILE)
+    if "webhook_signing_key" not in WebhookKeySettings.load().model_fields_set:
+        given["TIDINGS_WEBHOOK_SIGNING_KEY"] = _kept_key(folder, _SIGNING_KEY_FILE)
     if "webhook_allowed_networks" not in chosen:
         given["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] = _LOOPBACK
     return given
@@ -73,10 +76,10 @@ def _without_temporal_profile() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
 
 
-def _webhook_secret(folder: DataFolder) -> str:
-    kept = folder.secret(_WEBHOOK_SECRET_FILE)
+def _kept_key(folder: DataFolder, file: str) -> str:
+    kept = folder.secret(file)
     if kept is None:
         # 32 bytes in Standard Webhooks' form; it takes 24 to 64.
         kept = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-        folder.keep_secret(_WEBHOOK_SECRET_FILE, kept)
+        folder.keep_secret(file, kept)
     return kept

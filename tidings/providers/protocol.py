@@ -31,6 +31,8 @@ class OutgoingMessage:
     priority: Priority = Priority.NORMAL
     expires_at: datetime | None = None
     """After this nobody wants to see it any more."""
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """`webhook`: the secrets of the recipient's endpoint, if it has any of its own."""
 
     @property
     def key(self) -> str:

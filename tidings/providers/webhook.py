@@ -58,7 +58,8 @@ class WebhookProvider:
         except ValueError as error:
             raise PermanentFailure("target_invalid", shown(f"the URL {error}")) from error
         body = payload(message)
-        headers = self._signer.headers(message.key, datetime.now(UTC), body)
+        own = WebhookSigner(" ".join(message.signing_secrets)) if message.signing_secrets else None
+        headers = (own or self._signer).headers(message.key, datetime.now(UTC), body)
         headers["Content-Type"] = "application/json"
         answer = await post(self._opened(), url, body.encode(), headers, answer_bytes=RESPONSE_BYTES)
         failure = failure_for(answer.status, answer.headers, answer.text)
