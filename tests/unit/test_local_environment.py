@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tidings.domain.webhook_endpoint import MasterKeys
 from tidings.local.data_folder import DataFolder
 from tidings.local.environment import Addresses, program_environment
 from tidings.local.ports import Ports
@@ -43,6 +44,13 @@ def test_the_webhook_secret_is_made_once(tmp_path: Path) -> None:
     first, second = environment(tmp_path), environment(tmp_path)
     assert first["TIDINGS_WEBHOOK_SECRET"] == second["TIDINGS_WEBHOOK_SECRET"]
     assert environment(tmp_path / "..")["TIDINGS_WEBHOOK_SECRET"] != first["TIDINGS_WEBHOOK_SECRET"]
+
+
+def test_the_key_of_the_endpoints_secrets_is_made_once(tmp_path: Path) -> None:
+    first, second = environment(tmp_path), environment(tmp_path)
+    assert first["TIDINGS_WEBHOOK_SIGNING_KEY"] == second["TIDINGS_WEBHOOK_SIGNING_KEY"]
+    assert first["TIDINGS_WEBHOOK_SIGNING_KEY"] != first["TIDINGS_WEBHOOK_SECRET"]
+    assert MasterKeys(first["TIDINGS_WEBHOOK_SIGNING_KEY"]).newest
 
 
 def test_what_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
