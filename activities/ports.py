@@ -11,6 +11,17 @@ from tidings.domain.record import BegunAttempt, NotificationRecord
 from tidings.domain.vocabulary import Channel, Outcome
 
 
+class EndpointSecrets(Protocol):
+    """The secrets that webhooks are signed with, endpoint by endpoint."""
+
+    async def of(self, tenant: str, url: str) -> tuple[str, ...]:
+        """Those of the tenant's endpoint for that URL, the latest first; none if it has no endpoint.
+
+        Raises StorageUnavailable if that cannot be known, ProviderMisconfigured if our key for it is missing.
+        """
+        ...
+
+
 class DeliveryLog(Protocol):
     """The record of deliveries. Every call can be made any number of times.
 

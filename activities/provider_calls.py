@@ -109,9 +109,7 @@ class ProviderCalls:
             return UnknownOutcome("timeout", f"The provider had not answered after {limit:g} s.")
         except Exception:
             # A fault of ours: where it struck is not known here, so neither is the outcome.
-            log.exception(
-                "provider_fault", notification_id=str(message.notification_id), provider=provider
-            )
+            log.exception("provider_fault", notification_id=str(message.notification_id), provider=provider)
             return UnknownOutcome("provider_fault", "The provider adapter failed; see its log.")
 
     def _provider(self, name: str, channel: Channel, mode: KeyMode) -> Provider:

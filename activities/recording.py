@@ -6,8 +6,8 @@ from collections.abc import Callable
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.attempt_outcome import settled
 from activities.ports import DeliveryLog, ReceiptLog
-from activities.sending import settled
 from tidings.domain.notification import Notification
 from tidings.domain.receipt import Receipt, Received
 from tidings.domain.vocabulary import Outcome

@@ -7,7 +7,15 @@ import tidings
 from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
-from api.routes import callbacks, health, metrics, notifications, schedules, suppressions
+from api.routes import (
+    callbacks,
+    health,
+    metrics,
+    notifications,
+    schedules,
+    suppressions,
+    webhook_endpoints,
+)
 
 _DESCRIPTION = """\
 Durable delivery of notifications by e-mail, SMS, push, webhook and chat. A `201` is a promise: each
@@ -28,6 +36,7 @@ def create_app(parts: Parts) -> FastAPI:
             {"name": "schedules", "description": "Recurring notifications."},
             {"name": "suppressions", "description": "Recipients that get nothing more."},
             {"name": "callbacks", "description": "Where providers send receipts."},
+            {"name": "webhook endpoints", "description": "Secrets that webhooks are signed with."},
             {"name": "health", "description": "For load balancers and supervisors. No key needed."},
         ],
         redirect_slashes=False,
@@ -40,7 +49,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    for module in (notifications, schedules, suppressions, callbacks, health, metrics):
+    modules = (notifications, schedules, webhook_endpoints, suppressions, callbacks, health, metrics)
+    for module in modules:
         app.include_router(module.router)
         app.state.routes += module.router.routes
     app.add_middleware(RequestContext, metrics=parts.metrics)

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
@@ -19,6 +19,7 @@ from api.service import NotificationService
 from api.skipped_providers import SkippedProviders
 from api.steering import Steering
 from api.submitting import Submitting
+from api.webhook_endpoints import WebhookEndpoints
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.attachments import AttachmentRepository
@@ -27,10 +28,11 @@ from tidings.database.notifications import NotificationRepository
 from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
 from tidings.database.suppressions import SuppressionRepository
+from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.errors import StorageUnavailable
 from tidings.metrics import ApiMetrics
 from tidings.providers.callbacks.registry import build_readers
-from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings
+from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings, WebhookKeySettings
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
 from tidings.temporal.schedules import NotificationSchedules
@@ -46,12 +48,16 @@ class ApiConfiguration:
     api: ApiSettings
     database: DatabaseSettings
     providers: ProviderSettings
+    webhook_keys: WebhookKeySettings = field(default_factory=WebhookKeySettings.load)
 
     @classmethod
     def load(cls) -> Self:
         """Read them. Raises SetupError."""
         return cls(
-            api=ApiSettings.load(), database=DatabaseSettings.load(), providers=ProviderSettings.load()
+            api=ApiSettings.load(),
+            database=DatabaseSettings.load(),
+            providers=ProviderSettings.load(),
+            webhook_keys=WebhookKeySettings.load(),
         )
 
 
@@ -72,6 +78,7 @@ class Parts:
     """Where providers reach this API; None: wherever a request says that it came to."""
     metrics: ApiMetrics
     skipped: SkippedProviders
+    endpoints: WebhookEndpoints
     probes: Mapping[str, Probe]
 
 
@@ -79,6 +86,7 @@ class Parts:
 async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError."""
     settings = configuration.api
+    master_keys = configuration.webhook_keys.master_keys()
     client = await connect(lazy=True, identity=f"tidings-api-{os.getpid()}")
     engine = create_engine(configuration.database, application_name="tidings-api")
     workflows = NotificationWorkflows(client, settings.temporal_ui_url, timeout=settings.start_timeout)
@@ -110,6 +118,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             public_url=configuration.providers.public_url,
             metrics=metrics,
             skipped=SkippedProviders(ProviderHealthRepository(engine), metrics),
+            endpoints=WebhookEndpoints(WebhookEndpointRepository(engine), master_keys),
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),

@@ -8,12 +8,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api import problems
 from api.composition import Parts
 from api.problems import Problem
-from tidings.domain.api_key import looks_like_key
+from tidings.domain.api_key import ApiKey, looks_like_key
 
 _BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="API key",
-    description="`Authorization: Bearer td_live_…`, from `tidings keys create`.",
+    description="`Authorization: Bearer td_live_…` (or `td_test_…`), from `tidings keys create`.",
 )
 
 
@@ -26,9 +26,9 @@ async def _parts(request: Request) -> Parts:
 PartsOfApp = Annotated[Parts, Depends(_parts)]
 
 
-async def _tenant(
+async def _caller(
     parts: PartsOfApp, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-) -> str:
+) -> ApiKey:
     if credentials is None:
         raise _unauthorized("Send Authorization: Bearer and an API key.", 'Bearer realm="tidings"')
     token = credentials.credentials
@@ -36,7 +36,15 @@ async def _tenant(
     if key is None:
         challenge = 'Bearer realm="tidings", error="invalid_token"'  # RFC 6750, section 3.1
         raise _unauthorized("The API key is unknown or revoked.", challenge)
-    return key.tenant
+    return key
+
+
+Caller = Annotated[ApiKey, Depends(_caller)]
+"""The API key that came with the request. Raises Problem (401), StorageUnavailable."""
+
+
+async def _tenant(caller: Caller) -> str:
+    return caller.tenant
 
 
 Tenant = Annotated[str, Depends(_tenant)]

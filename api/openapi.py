@@ -13,6 +13,7 @@ from api.schemas.notification import NotificationView
 from api.schemas.schedule_submission import ScheduleSubmission
 from api.schemas.steering import CancelBody, RetryBody
 from api.schemas.submission import Submission
+from api.schemas.webhook_endpoint import EndpointBody, RotateBody
 from tidings.domain.idempotency import LONGEST_KEY
 
 REPLAYED = "Idempotent-Replayed"
@@ -58,6 +59,9 @@ CALLBACK_BODY = {
         "content": {"*/*": {"schema": {"type": "string"}}},
     }
 }
+ENDPOINT_BODY = _body(EndpointBody)
+ROTATE_BODY = _body(RotateBody, required=False)
+ENDPOINT_CREATED = _created("The URL has a secret of its own.", "The endpoint's path.")
 SCHEDULE_BODY = _body(ScheduleSubmission)
 SCHEDULE_CREATED = _created("It fires from now on.", "The schedule's path.")
 
@@ -100,6 +104,8 @@ def _add_models(schemas: dict[str, Any]) -> None:
         CancelBody: "validation",
         RetryBody: "validation",
         ScheduleSubmission: "validation",
+        EndpointBody: "validation",
+        RotateBody: "validation",
         ProblemDetails: "serialization",
     }
     for model, mode in modes.items():

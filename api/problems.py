@@ -37,6 +37,7 @@ MALFORMED_CALLBACK = Kind("malformed-callback", HTTPStatus.BAD_REQUEST, "The cal
 CALLBACK_POSTPONED = Kind(
     "callback-postponed", HTTPStatus.SERVICE_UNAVAILABLE, "The callback cannot be dealt with now"
 )
+WRONG_MODE = Kind("wrong-mode", HTTPStatus.FORBIDDEN, "The API key is of the other mode")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
 WRONG_STATUS = Kind("wrong-status", HTTPStatus.CONFLICT, "The notification's status does not allow it")
@@ -54,6 +55,9 @@ STORAGE_UNAVAILABLE = Kind(
 )
 ORCHESTRATOR_UNAVAILABLE = Kind(
     "orchestrator-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Temporal cannot be reached"
+)
+WEBHOOK_KEY_MISSING = Kind(
+    "webhook-key-missing", HTTPStatus.SERVICE_UNAVAILABLE, "Webhook secrets are not set up"
 )
 NOT_READY = Kind("not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "A part cannot be reached")
 

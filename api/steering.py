@@ -8,9 +8,10 @@ from uuid import UUID
 from api import problems
 from api.problems import Problem
 from api.service import NotificationService
+from tidings.domain.api_key import ApiKey
 from tidings.domain.notification import DeliveryState
 from tidings.domain.record import NotificationRecord
-from tidings.domain.vocabulary import PARKED, Status
+from tidings.domain.vocabulary import PARKED, KeyMode, Status
 from tidings.errors import OrchestratorUnavailable
 from tidings.messages.delivery import SignalNote
 from tidings.temporal.notifications import NotificationWorkflows
@@ -29,7 +30,7 @@ class Steered:
 
 
 class Steering:
-    """Raises NotFound, OrchestratorUnavailable, or Problem (409) naming the status that forbids it."""
+    """Raises NotFound, OrchestratorUnavailable, or Problem: 403 (the key is of the other mode) or 409."""
 
     def __init__(
         self, service: NotificationService, workflows: NotificationWorkflows, *, wait: float
@@ -39,9 +40,9 @@ class Steering:
         self._workflows = workflows
         self._wait = wait
 
-    async def cancel(self, tenant: str, notification_id: UUID, note: SignalNote | None = None) -> Steered:
+    async def cancel(self, caller: ApiKey, notification_id: UUID, note: SignalNote | None = None) -> Steered:
         """Stop the notification. One that is cancelled already has nothing left to stop."""
-        record = await self._service.get(tenant, notification_id)
+        record = await self._own(caller, notification_id)
         status, is_silent = record.state.status, False
         if status.is_parked:
             # The row may lag behind a `retry` that has revived it, or is about to.
@@ -54,7 +55,7 @@ class Steering:
         if await self._workflows.cancel(notification_id, note):
             seen = await self._look(notification_id, lambda state: state.status.is_final)
         else:
-            seen = await self._last_state(tenant, notification_id)
+            seen = await self._last_state(caller.tenant, notification_id)
             _refuse_if_abandoned(seen)
         record = _overlaid(record, seen)
         status = record.state.status
@@ -62,9 +63,9 @@ class Steering:
             raise _too_late(status)
         return Steered(record, done=status is Status.CANCELLED)
 
-    async def retry(self, tenant: str, notification_id: UUID, note: SignalNote | None = None) -> Steered:
+    async def retry(self, caller: ApiKey, notification_id: UUID, note: SignalNote | None = None) -> Steered:
         """Begin a new attempt now, by the workflow that waits for it or by a new one."""
-        record = await self._service.get(tenant, notification_id)
+        record = await self._own(caller, notification_id)
         report = await self._workflows.status(notification_id)
         record = _overlaid(record, report.state if report else None)
         status, revision = record.state.status, record.state.revision
@@ -83,6 +84,11 @@ class Steering:
         if seen.attempt_count == count:
             raise _conflict(seen.status, "something else came first")
         return Steered(_overlaid(record, seen), done=True)
+
+    async def _own(self, caller: ApiKey, notification_id: UUID) -> NotificationRecord:
+        record = await self._service.get(caller.tenant, notification_id)
+        refuse_other_mode(caller, record.notification.mode)
+        return record
 
     async def _look(
         self, notification_id: UUID, enough: Callable[[DeliveryState], bool]
@@ -107,6 +113,12 @@ class Steering:
     async def _last_state(self, tenant: str, notification_id: UUID) -> DeliveryState | None:
         found = await self._workflows.find(tenant, notification_id)
         return found.state if found else None
+
+
+def refuse_other_mode(caller: ApiKey, mode: KeyMode) -> None:
+    """A test key must set nothing going that leaves the sandbox. Raises Problem (403)."""
+    if caller.mode is not mode:
+        raise Problem(problems.WRONG_MODE, f"It is of mode {mode}: a {caller.mode} key cannot change it.")
 
 
 def _overlaid(record: NotificationRecord, state: DeliveryState | None) -> NotificationRecord:

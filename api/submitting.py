@@ -18,6 +18,7 @@ from api.problems import FieldError, Problem
 from api.schemas.submission import Accepted, AlreadyExpired, accepted_from
 from api.service import NotificationService
 from tidings.database.attachments import AttachmentRepository
+from tidings.domain.api_key import ApiKey
 from tidings.domain.idempotency import fingerprint_of
 from tidings.domain.identifiers import id_from_key, new_id
 from tidings.domain.notification import DeliveryState, Notification
@@ -55,20 +56,22 @@ class Submitting:
         self._attachments = attachments
         self._most_segments = most_segments
 
-    async def submit(self, tenant: str, document: Any, key: str | None = None) -> Submitted:
-        """Submit a decoded body; under an idempotency key, once.
+    async def submit(self, caller: ApiKey, document: Any, key: str | None = None) -> Submitted:
+        """Submit a decoded body; under an idempotency key, once in each mode.
 
         Raises StorageUnavailable, too, if it has attachments: they must be safe before anything is promised.
         """
         if key is not None:
-            return await self._submit_once(tenant, document, key)
-        asked = await self._read(document, new_id(), tenant)
+            return await self._submit_once(caller, document, key)
+        asked = await self._read(document, new_id(), caller)
         await self._store(asked)
         await self._service.submit(asked.notification)
         return _fresh(asked.notification)
 
-    async def _submit_once(self, tenant: str, document: Any, key: str) -> Submitted:
-        id, fingerprint = id_from_key(tenant, key), await _aside(document, fingerprint_of, document)
+    async def _submit_once(self, caller: ApiKey, document: Any, key: str) -> Submitted:
+        tenant = caller.tenant
+        id = id_from_key(tenant, key, caller.mode)
+        fingerprint = await _aside(document, fingerprint_of, document)
         outage: StorageUnavailable | None = None
         try:
             # First of all, so that what was valid when it came is replayed although its time has passed.
@@ -77,7 +80,7 @@ class Submitting:
             earlier, outage = None, error
         if earlier is None:
             try:
-                asked = await self._read(document, id, tenant)
+                asked = await self._read(document, id, caller)
                 await self._store(asked)
             except AlreadyExpired as refusal:
                 earlier = await self._in_flight(tenant, id, otherwise=outage or refusal)
@@ -95,10 +98,10 @@ class Submitting:
             raise _reused()
         return Submitted(earlier, replayed=True)
 
-    async def _read(self, document: Any, id: UUID, tenant: str) -> Accepted:
+    async def _read(self, document: Any, id: UUID, caller: ApiKey) -> Accepted:
         return await _aside(
             document,
-            partial(accepted_from, id=id, tenant=tenant, now=datetime.now(UTC)),
+            partial(accepted_from, id=id, tenant=caller.tenant, mode=caller.mode, now=datetime.now(UTC)),
             document,
             most_segments=self._most_segments,
         )

@@ -25,7 +25,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 def provider_settings(**given: Any) -> ProviderSettings:
     """Settings that no `.env` of the developer's reaches, with short timeouts."""
-    defaults = {"provider_connect_timeout": 5, "provider_response_timeout": 5}
+    defaults = {"smtp_host": "127.0.0.1", "provider_connect_timeout": 5, "provider_response_timeout": 5}
     return ProviderSettings(_env_file=None, **{**defaults, **given})
 
 

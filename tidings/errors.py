@@ -69,6 +69,9 @@ class SendFailure(TidingsError):
     `message` is safe to show to the caller: it holds no secret.
     """
 
+    response: str | None = None
+    """The beginning of what the target answered, where that is the caller's own to read: a webhook's."""
+
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from tidings.domain.providers import BUILT_IN, ProviderEntry
-from tidings.domain.vocabulary import Channel
+from tidings.domain.vocabulary import Channel, KeyMode
 
 GROUP = "tidings.providers"
 
@@ -34,15 +34,21 @@ class Catalogue:
     entries: tuple[ProviderEntry, ...]
     faults: tuple[EntryFault, ...] = ()
 
-    def names(self, channel: Channel) -> list[str]:
-        """The channel's providers; the first is its default route."""
-        return [entry.name for entry in self.entries if channel in entry.channels]
+    def names(self, channel: Channel, mode: KeyMode = KeyMode.LIVE) -> list[str]:
+        """The channel's providers for notifications of that mode; the first is its default route."""
+        return [
+            entry.name
+            for entry in self.entries
+            if channel in entry.channels and (mode is KeyMode.TEST or not entry.test_only)
+        ]
 
     def unknown(self, name: str, channel: Channel) -> str | None:
-        """None if that provider serves the channel, else what to say of it."""
+        """None if that provider serves the channel's live notifications, else what to say of it."""
         known = self.names(channel)
         if name in known:
             return None
+        if name in self.names(channel, KeyMode.TEST):
+            return f"that is for test keys alone; there is {', '.join(known)}"
         faults = [fault.text for fault in self.faults if fault.name == name]
         return faults[0] if faults else f"there is {', '.join(known)}"
 

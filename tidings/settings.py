@@ -15,6 +15,7 @@ from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.route import Route
 from tidings.domain.sms_segments import MOST_SEGMENTS
 from tidings.domain.vocabulary import Channel
+from tidings.domain.webhook_endpoint import MasterKeys
 from tidings.errors import SetupError
 from tidings.provider_catalogue import catalogue
 
@@ -118,8 +119,8 @@ class ProviderSettings(Settings):
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+/?$")
     """Where providers reach this API, without a path: `https://notify.example.com`. Without it none is asked
     for receipts, and callbacks are checked against the URL that they came by."""
-    smtp_host: str = "127.0.0.1"
-    smtp_port: int = Field(default=1025, ge=1, le=65535)
+    smtp_host: str = ""
+    smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_tls: SmtpTls = SmtpTls.AUTO
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
@@ -136,11 +137,29 @@ class ProviderSettings(Settings):
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     """Networks that are not public but may be called all the same, as CIDR, separated by commas."""
     sandbox_url: str = "http://127.0.0.1:8025"
+    """Where notifications of test keys go."""
+    sandbox_smtp_port: int = Field(default=1025, ge=1, le=65535)
+    """The port of the sandbox's SMTP server, on the host of `sandbox_url`."""
+    sandbox_stands_in: bool = False
+    """Whether the sandbox takes live notifications for providers that are not set up: on a developer's
+    machine. In production a notification would be lost there, and be called sent."""
 
     @field_validator("webhook_allowed_networks", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         return _split(value)
+
+
+class WebhookKeySettings(Settings):
+    """What the secrets of webhook endpoints are derived from; the API and the workers need the same."""
+
+    webhook_signing_key: SecretStr | None = None
+    """At least 32 random bytes in base64; several, by spaces, to change it: the first is for new secrets."""
+
+    def master_keys(self) -> MasterKeys | None:
+        """The keys, if there are any. Raises SetupError."""
+        key = self.webhook_signing_key
+        return None if key is None else MasterKeys(key.get_secret_value())
 
 
 class DeliverySettings(Settings):

@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
-from activities.provider_watch import ProviderWatch
 from activities.files import Files
 from activities.provider_calls import ProviderCalls
+from activities.provider_watch import ProviderWatch
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
@@ -23,14 +23,22 @@ from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.engine import create_engine
 from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
+from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.domain.notification import Notification
 from tidings.domain.provider_health import SkipRule
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
 from tidings.metrics import WorkerMetrics
-from tidings.providers.registry import build_providers
-from tidings.settings import DatabaseSettings, DeliverySettings, ProviderSettings, WorkerSettings
+from tidings.providers.registry import SandboxedProviders, build_providers
+from tidings.settings import (
+    DatabaseSettings,
+    DeliverySettings,
+    ProviderSettings,
+    WebhookKeySettings,
+    WorkerSettings,
+)
 from tidings.temporal import names
+from worker.endpoint_secrets import CachedEndpointSecrets
 from worker.metrics_server import serving
 from workflows.deliver_notification import DeliverNotification
 from workflows.fire_schedule import FireSchedule
@@ -72,6 +80,7 @@ class WorkerConfiguration:
     providers: ProviderSettings
     delivery: DeliverySettings
     worker: WorkerSettings
+    webhook_keys: WebhookKeySettings = field(default_factory=WebhookKeySettings.load)
 
     @classmethod
     def load(cls) -> Self:
@@ -81,6 +90,7 @@ class WorkerConfiguration:
             providers=ProviderSettings.load(),
             delivery=DeliverySettings.load(),
             worker=WorkerSettings.load(),
+            webhook_keys=WebhookKeySettings.load(),
         )
 
 
@@ -88,7 +98,10 @@ class WorkerConfiguration:
 async def build_workers(client: Client, configuration: WorkerConfiguration) -> AsyncIterator[list[Worker]]:
     """The workers of one process: one for workflows and records, one for each channel's sends."""
     engine = create_engine(configuration.database)
-    registry = build_providers(configuration.providers)
+    sandboxed = SandboxedProviders(configuration.providers)
+    registry = build_providers(
+        configuration.providers, stand_ins=sandboxed if configuration.providers.sandbox_stands_in else None
+    )
     log = PostgresDeliveryLog(engine)
     recording = RecordingActivities(log, PostgresReceiptLog(engine), Planner(configuration.delivery))
     metrics = WorkerMetrics(CollectorRegistry())
@@ -99,13 +112,14 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
         metrics,
         lease=delivery.attempt_timeout + _PROBE_MARGIN,
     )
+    secrets = CachedEndpointSecrets(
+        WebhookEndpointRepository(engine), configuration.webhook_keys.master_keys()
+    )
     sending = SendActivities(
         log,
-        ProviderCalls(registry, meter=metrics),
+        ProviderCalls(registry, sandboxed=sandboxed, secrets=secrets, meter=metrics),
         chooser=watch,
-        files=Files(
-            AttachmentRepository(engine), most_bytes=configuration.worker.worker_attachment_bytes
-        ),
+        files=Files(AttachmentRepository(engine), most_bytes=configuration.worker.worker_attachment_bytes),
     )
     keeping_up = asyncio.create_task(watch.keep_up())
     try:
@@ -120,6 +134,7 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
             await keeping_up
         await watch.aclose()
         await registry.aclose()
+        await sandboxed.aclose()
         await engine.dispose()
 
 

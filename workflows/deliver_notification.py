@@ -19,10 +19,11 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.sending import BEGIN_LIMIT, SendActivities
+    from activities.beginning import BEGIN_LIMIT
+    from activities.sending import SendActivities
     from tidings.domain.decision import Terms, state_after
     from tidings.domain.route import provider_after
-    from tidings.domain.vocabulary import Status
+    from tidings.domain.vocabulary import KeyMode, Status
     from tidings.messages.delivery import (
         Carried,
         DeliveryPlan,
@@ -248,7 +249,7 @@ class DeliverNotification:
             attachment_bytes=sum(attachment.size for attachment in self._notification.attachments),
             due=due,
             timeout=plan.attempt_timeout,
-            channel=self._notification.channel,
+            channel=self._notification.channel if self._notification.mode is KeyMode.LIVE else None,
             last=self._journal.last_attempt,
         )
 

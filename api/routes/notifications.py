@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from api import openapi
 from api.body import read_json
 from api.composition import Parts
-from api.dependencies import PartsOfApp, Tenant
+from api.dependencies import Caller, PartsOfApp, Tenant
 from api.idempotency_key import key_of
 from api.middleware import SUBMISSION
 from api.schemas.listing import ListQuery, NotificationPage, cursor_of, position_from_cursor
@@ -36,7 +36,7 @@ router = APIRouter(prefix=PATH, tags=["notifications"])
     openapi_extra=openapi.SUBMISSION,
 )
 @router.post("/", status_code=201, include_in_schema=False)
-async def submit(request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def submit(request: Request, parts: PartsOfApp, caller: Caller) -> Response:
     """Submit a notification.
 
     The 201 is a promise: from then on the notification survives any crash, whether or not Postgres
@@ -47,7 +47,7 @@ async def submit(request: Request, parts: PartsOfApp, tenant: Tenant) -> Respons
     key = key_of(request)
     document = await read_json(request, parts.settings.max_submission_bytes)
     request.scope[SUBMISSION] = _channel_in(document)
-    submitted = await parts.submitting.submit(tenant, document, key)
+    submitted = await parts.submitting.submit(caller, document, key)
     view = NotificationView.of(submitted.record, _workflow(parts, submitted.record))
     headers = {"Location": f"{PATH}/{view.id}"}
     if submitted.replayed:
@@ -98,35 +98,35 @@ async def get(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Respon
 @router.post(
     "/{notification_id}/cancel",
     response_model=NotificationView,
-    responses=openapi.problems(400, 401, 404, 409, 413, 415, 422, 503)
+    responses=openapi.problems(400, 401, 403, 404, 409, 413, 415, 422, 503)
     | openapi.accepted("An attempt is still under way."),
     openapi_extra=openapi.CANCEL_BODY,
 )
-async def cancel(notification_id: str, request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def cancel(notification_id: str, request: Request, parts: PartsOfApp, caller: Caller) -> Response:
     """Cancel a notification.
 
     200: it is cancelled. 409: it is too late. 202: an attempt is still under way; it ends as `cancelled`
     or `sent`, and nothing more is sent.
     """
     note = await _note(request, parts, CancelBody)
-    return _steered(parts, await parts.steering.cancel(tenant, _parsed(notification_id), note))
+    return _steered(parts, await parts.steering.cancel(caller, _parsed(notification_id), note))
 
 
 @router.post(
     "/{notification_id}/retry",
     response_model=NotificationView,
-    responses=openapi.problems(400, 401, 404, 409, 413, 415, 422, 503)
+    responses=openapi.problems(400, 401, 403, 404, 409, 413, 415, 422, 503)
     | openapi.accepted("No worker has begun with it yet."),
     openapi_extra=openapi.RETRY_BODY,
 )
-async def retry(notification_id: str, request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def retry(notification_id: str, request: Request, parts: PartsOfApp, caller: Caller) -> Response:
     """Retry a notification now, however long ago it was.
 
     From `failed`, `unknown` or `expired` a new attempt starts; from `retrying` the wait is cut short.
     202: the wish is safe, but no worker has begun with it yet.
     """
     note = await _note(request, parts, RetryBody)
-    return _steered(parts, await parts.steering.retry(tenant, _parsed(notification_id), note))
+    return _steered(parts, await parts.steering.retry(caller, _parsed(notification_id), note))
 
 
 async def _note(request: Request, parts: Parts, body: type[CancelBody]) -> SignalNote | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from api import openapi, problems
 from api.body import read_json
 from api.composition import Parts
-from api.dependencies import PartsOfApp, Tenant
+from api.dependencies import Caller, PartsOfApp, Tenant
 from api.problems import FieldError, Problem
 from api.schemas.schedule import (
     FiringView,
@@ -22,6 +22,8 @@ from api.schemas.schedule import (
     token_from,
 )
 from api.schemas.schedule_submission import invalid, schedule_from
+from api.steering import refuse_other_mode
+from tidings.domain.api_key import ApiKey
 from tidings.domain.identifiers import new_id
 from tidings.domain.schedule import ScheduleRecord
 from tidings.errors import InvalidSubmission
@@ -39,7 +41,7 @@ router = APIRouter(prefix=PATH, tags=["schedules"])
     openapi_extra=openapi.SCHEDULE_BODY,
 )
 @router.post("/", status_code=201, include_in_schema=False)
-async def create(request: Request, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def create(request: Request, parts: PartsOfApp, caller: Caller) -> Response:
     """Create a schedule: a notification of its own at each firing.
 
     One that would never fire is refused. After a 503 nothing is promised: should Temporal have gone away
@@ -52,8 +54,9 @@ async def create(request: Request, parts: PartsOfApp, tenant: Tenant) -> Respons
     schedule, paused = schedule_from(
         document,
         id=new_id(),
-        tenant=tenant,
+        tenant=caller.tenant,
         now=datetime.now(UTC),
+        mode=caller.mode,
         most_segments=parts.settings.sms_max_segments,
     )
     try:
@@ -91,27 +94,39 @@ async def get(schedule_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
 
 
 @router.post(
-    "/{schedule_id}/pause", response_model=ScheduleDetails, responses=openapi.problems(401, 404, 503)
+    "/{schedule_id}/pause", response_model=ScheduleDetails, responses=openapi.problems(401, 403, 404, 503)
 )
-async def pause(schedule_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def pause(schedule_id: str, parts: PartsOfApp, caller: Caller) -> Response:
     """Pause a schedule. One that is paused stays so."""
-    return _answer(parts, await parts.schedules.pause(tenant, _parsed(schedule_id)))
+    id = await _own(parts, caller, schedule_id)
+    return _answer(parts, await parts.schedules.pause(caller.tenant, id))
 
 
 @router.post(
-    "/{schedule_id}/resume", response_model=ScheduleDetails, responses=openapi.problems(401, 404, 503)
+    "/{schedule_id}/resume", response_model=ScheduleDetails, responses=openapi.problems(401, 403, 404, 503)
 )
-async def resume(schedule_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def resume(schedule_id: str, parts: PartsOfApp, caller: Caller) -> Response:
     """Let a paused schedule fire again. What fell into the pause is not made up."""
-    return _answer(parts, await parts.schedules.resume(tenant, _parsed(schedule_id)))
+    id = await _own(parts, caller, schedule_id)
+    return _answer(parts, await parts.schedules.resume(caller.tenant, id))
 
 
-@router.delete("/{schedule_id}", status_code=204, responses=openapi.problems(401, 404, 503))
-async def delete(schedule_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+@router.delete("/{schedule_id}", status_code=204, responses=openapi.problems(401, 403, 404, 503))
+async def delete(schedule_id: str, parts: PartsOfApp, caller: Caller) -> Response:
     """Delete a schedule. Notifications that it has fired are not touched."""
-    if not await parts.schedules.delete(tenant, _parsed(schedule_id)):
+    if not await parts.schedules.delete(caller.tenant, await _own(parts, caller, schedule_id)):
         raise _not_found()
     return Response(status_code=204)
+
+
+async def _own(parts: Parts, caller: ApiKey, schedule_id: str) -> UUID:
+    """The id of a schedule that this key may change. Raises Problem: 404, or 403 for another mode."""
+    id = _parsed(schedule_id)
+    found = await parts.schedules.find(caller.tenant, id)
+    if found is None:
+        raise _not_found()
+    refuse_other_mode(caller, found.schedule.mode)
+    return id
 
 
 def _parsed(schedule_id: str) -> UUID:

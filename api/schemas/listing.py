@@ -14,7 +14,7 @@ from api.schemas.fields import Moment, Text
 from api.schemas.notification import NotificationView
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.record import NotificationFilter, Position
-from tidings.domain.vocabulary import Channel, Status
+from tidings.domain.vocabulary import Channel, KeyMode, Status
 
 _TIME_BYTES = 8
 _ID_BYTES = 16
@@ -30,6 +30,7 @@ class ListQuery(BaseModel):
 
     status: Status | None = None
     channel: Channel | None = None
+    mode: KeyMode | None = Field(default=None, description="Only those of live keys, or of test keys.")
     recipient: Annotated[Text, Field(max_length=4096)] | None = None
     tag: Annotated[Text, Field(max_length=50)] | None = None
     schedule: UUID | None = Field(default=None, description="Only those that this schedule fired.")
@@ -56,6 +57,7 @@ class ListQuery(BaseModel):
         return NotificationFilter(
             status=self.status,
             channel=self.channel,
+            mode=self.mode,
             recipient=None if self.recipient is None else _as_stored(self.recipient),
             tag=self.tag,
             schedule_id=self.schedule,

@@ -9,7 +9,7 @@ from tidings.domain.notification import Attempt, DeliveryError, Notification
 from tidings.domain.receipt import Receipt, ReceiptKind
 from tidings.domain.record import NotificationRecord
 from tidings.domain.sms_segments import SmsEncoding, sms_segments
-from tidings.domain.vocabulary import Channel, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, KeyMode, Outcome, Priority, Status
 
 
 class _View(BaseModel):
@@ -70,6 +70,9 @@ class AttemptView(_View):
     outcome: Outcome | None
     error: ErrorView | None
     provider_reference: str | None
+    response: str | None = Field(
+        description="The first 1,024 bytes of a webhook target's answer; null where there was none."
+    )
     started_at: UtcTime
     finished_at: UtcTime | None
 
@@ -82,6 +85,7 @@ class AttemptView(_View):
             outcome=attempt.outcome,
             error=ErrorView.of(attempt.error),
             provider_reference=attempt.provider_reference,
+            response=attempt.response,
             started_at=attempt.started_at,
             finished_at=attempt.finished_at,
         )
@@ -112,6 +116,7 @@ class NotificationView(_View):
     """A notification and where it stands."""
 
     id: str
+    mode: KeyMode = Field(description="`test` for a notification of a test key: it goes to the sandbox.")
     channel: Channel
     recipient: str
     subject: str | None
@@ -143,6 +148,7 @@ class NotificationView(_View):
         notification, state = record.notification, record.state
         return cls(
             id=str(notification.id),
+            mode=notification.mode,
             channel=notification.channel,
             recipient=notification.recipient,
             subject=notification.subject,

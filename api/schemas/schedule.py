@@ -12,7 +12,7 @@ from api.problems import Problem
 from api.schemas.fields import Text, UtcTime
 from api.schemas.notification import WorkflowView
 from tidings.domain.schedule import Firing, Schedule, ScheduleListing, ScheduleRecord, Template
-from tidings.domain.vocabulary import Channel, Guarantee, Priority
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Priority
 
 _CHECK_BYTES = 4
 
@@ -106,6 +106,7 @@ class ScheduleView(_View):
 class ScheduleDetails(ScheduleView):
     """A schedule with what it sends, and its latest firings."""
 
+    mode: KeyMode = Field(description="That of the key it was created with, and of all that it fires.")
     notification: TemplateView
     expires_after: int | None
     catch_up_window: int
@@ -118,6 +119,7 @@ class ScheduleDetails(ScheduleView):
         return cls.of(
             _listing(schedule, record),
             url,
+            mode=schedule.mode,
             notification=TemplateView.of(schedule.template),
             expires_after=schedule.expires_after,
             catch_up_window=schedule.catch_up_window,

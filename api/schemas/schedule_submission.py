@@ -16,6 +16,7 @@ from api.validation import field_errors, pointer
 from tidings.domain.cron import CronExpression
 from tidings.domain.schedule import Schedule, Template, Timing
 from tidings.domain.sms_segments import MOST_SEGMENTS
+from tidings.domain.vocabulary import KeyMode
 
 LEAST_INTERVAL = 10
 A_YEAR = 366 * 86_400
@@ -97,7 +98,13 @@ class ScheduleSubmission(BaseModel):
 
 
 def schedule_from(
-    document: Any, *, id: UUID, tenant: str, now: datetime, most_segments: int = MOST_SEGMENTS
+    document: Any,
+    *,
+    id: UUID,
+    tenant: str,
+    now: datetime,
+    mode: KeyMode = KeyMode.LIVE,
+    most_segments: int = MOST_SEGMENTS,
 ) -> tuple[Schedule, bool]:
     """The schedule that a decoded body asks for, and whether it begins paused; an SMS: `most_segments`.
 
@@ -114,7 +121,9 @@ def schedule_from(
         if name not in (*_PER_FIRING, "attachments")
     }
     try:
-        notification = notification_from(fields, id=id, tenant=tenant, now=now, most_segments=most_segments)
+        notification = notification_from(
+            fields, id=id, tenant=tenant, now=now, mode=mode, most_segments=most_segments
+        )
     except Problem as problem:
         faults += [_in_template(error) for error in problem.errors]
         raise invalid(faults) from None
@@ -123,6 +132,7 @@ def schedule_from(
     schedule = Schedule(
         id=id,
         tenant=tenant,
+        mode=mode,
         template=Template.model_validate(notification.model_dump(include=set(Template.model_fields))),
         timing=Timing(**{name: getattr(submission, name) for name in Timing.model_fields}),
         catch_up_window=submission.catch_up_window,

@@ -20,7 +20,7 @@ from tidings.domain.attachment import AttachmentContent
 from tidings.domain.notification import Notification
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.sms_segments import MOST_SEGMENTS, sms_segments
-from tidings.domain.vocabulary import Channel, Guarantee, Priority
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Priority
 from tidings.provider_catalogue import catalogue
 
 METADATA_BYTES = 16_384
@@ -149,14 +149,27 @@ class Accepted:
 
 
 def notification_from(
-    document: Any, *, id: UUID, tenant: str, now: datetime, most_segments: int = MOST_SEGMENTS
+    document: Any,
+    *,
+    id: UUID,
+    tenant: str,
+    now: datetime,
+    mode: KeyMode = KeyMode.LIVE,
+    most_segments: int = MOST_SEGMENTS,
 ) -> Notification:
     """The notification alone of what `accepted_from` gives."""
-    return accepted_from(document, id=id, tenant=tenant, now=now, most_segments=most_segments).notification
+    accepted = accepted_from(document, id=id, tenant=tenant, now=now, mode=mode, most_segments=most_segments)
+    return accepted.notification
 
 
 def accepted_from(
-    document: Any, *, id: UUID, tenant: str, now: datetime, most_segments: int = MOST_SEGMENTS
+    document: Any,
+    *,
+    id: UUID,
+    tenant: str,
+    now: datetime,
+    mode: KeyMode = KeyMode.LIVE,
+    most_segments: int = MOST_SEGMENTS,
 ) -> Accepted:
     """What a decoded body asks for; an SMS may have `most_segments`.
 
@@ -166,7 +179,7 @@ def accepted_from(
         submission = Submission.model_validate(document)
     except ValidationError as error:
         raise _invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
-    faults = list(_faults(submission, now))
+    faults = list(_faults(submission, mode, now))
     errors = [FieldError(pointer=pointer(path), detail=detail) for path, detail in _parts_faults(submission)]
     recipient = ""
     try:
@@ -181,19 +194,19 @@ def accepted_from(
         raise _invalid(errors, AlreadyExpired if expired else Problem)
     references, contents = stored_apart(submission.attachments)
     accepted = dict(submission) | {"recipient": recipient, "attachments": references}
-    return Accepted(Notification(**accepted, id=id, tenant=tenant, created_at=now), contents)
+    return Accepted(Notification(**accepted, id=id, tenant=tenant, mode=mode, created_at=now), contents)
 
 
 def _invalid(errors: list[FieldError], kind: type[Problem] = Problem) -> Problem:
     return kind(problems.VALIDATION, "Some fields are not valid.", errors=errors)
 
 
-def _faults(submission: Submission, now: datetime) -> Iterator[tuple[str, str]]:
+def _faults(submission: Submission, mode: KeyMode, now: datetime) -> Iterator[tuple[str, str]]:
     """What is wrong between the fields: each with the field to change."""
     yield from _content_faults(submission)
     yield from _time_faults(submission, now)
     if submission.provider is not None:
-        allowed = catalogue().names(submission.channel)
+        allowed = catalogue().names(submission.channel, mode)
         if submission.provider not in allowed:
             yield "provider", f"must be one of {', '.join(allowed)} for {submission.channel}"
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_21_1040"
-down_revision = "2026_11_21_1020"
+down_revision = "2026_11_21_1035"
 
 _CHANNELS = ("email", "sms", "push", "webhook")
 

@@ -118,6 +118,17 @@ async def reaches(api: Api, id: str, status: str) -> Answer:
     return await eventually(there, timeout=60)
 
 
+async def attempted(api: Api, id: str, status: str) -> Answer:
+    """The same, once the row has it: a workflow that answers in its place lists no attempts."""
+
+    async def there() -> Answer:
+        answer = await reaches(api, id, status)
+        assert answer.json["attempts"]
+        return answer
+
+    return await eventually(there)
+
+
 async def signals(client: Client, id: str) -> list[str]:
     """The signals that the notification's workflow has taken."""
     history = client.get_workflow_handle(names.workflow_id(id)).fetch_history_events()

@@ -100,7 +100,11 @@ async def backlog(client: Client, database_url: str, **worker_settings: Any) -> 
         configuration = WorkerConfiguration(
             database=DatabaseSettings(database_url=PostgresDsn(database_url)),
             providers=provider_settings(
-                smtp_port=sandbox.smtp_port, sandbox_url=sandbox.url, provider_response_timeout=100
+                smtp_host="127.0.0.1",
+                smtp_port=sandbox.smtp_port,
+                sandbox_url=sandbox.url,
+                sandbox_stands_in=True,
+                provider_response_timeout=100,
             ),
             delivery=DeliverySettings(attempt_timeout=100),
             worker=WorkerSettings(**{"worker_shutdown_timeout": 0, **worker_settings}),

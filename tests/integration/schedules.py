@@ -11,6 +11,7 @@ from temporalio.client import Client, ScheduleUpdate, ScheduleUpdateInput
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.provider_calls import ProviderCalls
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from tests.integration.api import EMAIL, Answer, Api
@@ -112,7 +113,7 @@ async def schedule_worker(client: Client, database_url: str) -> AsyncIterator[Sc
         sends = Worker(
             client,
             task_queue=names.send_queue(Channel.EMAIL),
-            activities=[SendActivities(log, provider).send],
+            activities=[SendActivities(log, ProviderCalls(provider)).send],
         )
         async with records, sends:
             yield provider

@@ -49,7 +49,9 @@ async def real_worker(database_url: str, client: Client) -> AsyncIterator[Runnin
     async with running_sandbox() as sandbox:
         configuration = WorkerConfiguration(
             database=DatabaseSettings(database_url=PostgresDsn(database_url)),
-            providers=ProviderSettings(smtp_port=sandbox.smtp_port, sandbox_url=sandbox.url),
+            providers=ProviderSettings(
+                smtp_host="127.0.0.1", smtp_port=sandbox.smtp_port, sandbox_url=sandbox.url
+            ),
             delivery=DeliverySettings(retry_window=0),
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )

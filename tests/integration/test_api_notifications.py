@@ -21,7 +21,7 @@ from tidings.settings import DatabaseSettings
 from tidings.temporal import names
 
 FIELDS = [
-    *("id", "channel", "recipient", "subject", "status", "priority", "tags", "metadata"),
+    *("id", "mode", "channel", "recipient", "subject", "status", "priority", "tags", "metadata"),
     *("attachments", "data", "collapse_key", "segments", "provider", "provider_reference"),
     *("error", "attempt_count", "next_attempt_at", "send_at", "expires_at"),
     *("created_at", "sent_at", "delivered_at", "updated_at", "schedule_id", "workflow"),
@@ -154,6 +154,7 @@ async def test_get_shows_every_attempt(api: Api, log: PostgresDeliveryLog) -> No
         provider="smtp",
         outcome=Outcome.TRANSIENT,
         error=error,
+        response="Später",
         started_at=NOW,
         finished_at=NOW + timedelta(seconds=1),
     )
@@ -177,6 +178,7 @@ async def test_get_shows_every_attempt(api: Api, log: PostgresDeliveryLog) -> No
             "outcome": "transient",
             "error": {"code": "smtp_451", "message": "Try later"},
             "provider_reference": None,
+            "response": "Später",
             "started_at": "2026-11-21T12:00:00.123456Z",
             "finished_at": "2026-11-21T12:00:01.123456Z",
         },
@@ -186,6 +188,7 @@ async def test_get_shows_every_attempt(api: Api, log: PostgresDeliveryLog) -> No
             "outcome": None,
             "error": None,
             "provider_reference": None,
+            "response": None,
             "started_at": "2026-11-21T12:01:00.123456Z",
             "finished_at": None,
         },

@@ -312,12 +312,15 @@ async def test_an_attempt_keeps_the_time_it_was_begun(log: DeliveryLog, engine: 
 async def test_a_binary_reply_of_a_provider_can_be_recorded(log: DeliveryLog, engine: AsyncEngine) -> None:
     notification = await persisted(log)
     error = DeliveryError(code="smtp_550", message="no \x00 such \udcff user")
-    attempt = finished(an_attempt(), Outcome.PERMANENT, error=error, provider_reference="a\x00b")
+    attempt = finished(
+        an_attempt(), Outcome.PERMANENT, error=error, provider_reference="a\x00b", response="\x00\udcff"
+    )
     await log.record(notification.id, a_state(1, Status.FAILED, error=error), attempt)
     record = await stored(engine, notification)
     assert record.state.error is not None
     assert record.state.error.message == "no \ufffd such ? user"
     assert record.attempts[0].provider_reference == "a\ufffdb"
+    assert record.attempts[0].response == "\ufffd?"
 
 
 @pytest.mark.parametrize("attempt", [None, an_attempt()])

@@ -12,11 +12,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.integration.database import open_engine
+from tests.integration.database import a_notification, open_engine
 from tests.support import eventually
 from tidings.database import migrations
+from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.storage import fetch
 from tidings.database.tables import metadata
+from tidings.domain.notification import DeliveryState
+from tidings.domain.vocabulary import KeyMode
 from tidings.errors import SetupError
 
 SCHEMA = {
@@ -76,6 +79,27 @@ async def test_the_way_back_leaves_nothing_and_leads_forward_again(
     assert not any((await schema_of(engine)).values())
     await migrations.upgrade(empty_database_url)
     assert await schema_of(engine) == before
+
+
+async def test_modes_are_told_from_keys_and_the_way_back_keeps_every_notification(
+    engine: AsyncEngine, empty_database_url: str
+) -> None:
+    await migrations.upgrade(empty_database_url)
+    await migrations.downgrade(empty_database_url, "2026_11_21_0900")
+    for shown in ("td_live_abcd", "td_test_abcd"):
+        inserted = "INSERT INTO api_keys VALUES (gen_random_uuid(), 'acme', '', sha256(:hash), :shown, now())"
+        await fetch(engine, text(inserted), {"hash": shown.encode(), "shown": shown})
+    await migrations.upgrade(empty_database_url)
+    keys = await fetch(engine, text("SELECT shown, mode FROM api_keys ORDER BY shown"))
+    assert [row["mode"] for row in keys] == ["live", "test"]
+
+    log = PostgresDeliveryLog(engine)
+    for mode in KeyMode:
+        notification = a_notification(mode=mode, idempotency_key="order-1042")
+        await log.persist(notification, DeliveryState.initial(notification))
+    await migrations.downgrade(empty_database_url, "2026_11_21_0900")
+    kept = await fetch(engine, text("SELECT idempotency_key FROM notifications"))
+    assert sorted(str(row["idempotency_key"]) for row in kept) == ["None", "order-1042"]
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(

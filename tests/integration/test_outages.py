@@ -63,7 +63,12 @@ async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
         sandbox = await stack.enter_async_context(running_sandbox())
         configuration = WorkerConfiguration(
             database=DatabaseSettings(database_url=PostgresDsn(url), database_connect_timeout=2),
-            providers=ProviderSettings(smtp_port=sandbox.smtp_port, sandbox_url=sandbox.url),
+            providers=ProviderSettings(
+                smtp_host="127.0.0.1",
+                smtp_port=sandbox.smtp_port,
+                sandbox_url=sandbox.url,
+                sandbox_stands_in=True,
+            ),
             delivery=DeliverySettings(retry_email=IMPATIENT),
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )

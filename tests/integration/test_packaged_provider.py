@@ -104,7 +104,7 @@ async def test_it_sends_where_it_is_pinned_and_where_a_route_names_it(
             PYTHONPATH=path_of(site),
             TIDINGS_PIGEON_URL=url,
             TIDINGS_PIGEON_TOKEN="secret",
-            TIDINGS_ROUTE_SMS='["pigeon", "sandbox"]',
+            TIDINGS_ROUTE_SMS='["pigeon", "twilio"]',
         ),
     ):
         sms = {"channel": "sms", "subject": None, "body": "Kód 7"}
@@ -126,7 +126,7 @@ async def test_it_sends_where_it_is_pinned_and_where_a_route_names_it(
 async def test_the_command_shows_where_each_provider_is_from_and_what_it_lacks(site: Path) -> None:
     environment = {
         "PYTHONPATH": path_of(site),
-        "TIDINGS_ROUTE_SMS": '[{"pigeon": 3, "twilio": 1}, "sandbox"]',
+        "TIDINGS_ROUTE_SMS": '[{"pigeon": 3, "twilio": 1}, "sns"]',
         "TIDINGS_DATABASE_URL": "postgresql://tidings@127.0.0.1:1/tidings",
     }
     ended = await tidings("providers", "--json", **environment)
@@ -140,17 +140,23 @@ async def test_the_command_shows_where_each_provider_is_from_and_what_it_lacks(s
         "set_up": False,
         "missing": "TIDINGS_PIGEON_TOKEN is not set",
         "state": None,
+        "test_only": False,
+        "stood_in_for": False,
     }
-    assert (by_name["smtp"]["package"], by_name["smtp"]["set_up"]) == (None, True)
-    needs_no_setting = {"smtp", "sandbox", "webhook"} | ({"apprise"} if find_spec("apprise") else set())
+    assert (by_name["smtp"]["package"], by_name["smtp"]["set_up"]) == (None, False)
+    needs_no_setting = {"sandbox", "webhook"} | ({"apprise"} if find_spec("apprise") else set())
     assert {name for name, provider in by_name.items() if provider["set_up"]} == needs_no_setting
-    assert shown["routes"]["sms"] == [{"pigeon": 3, "twilio": 1}, "sandbox"]
+    assert [name for name, provider in by_name.items() if provider["test_only"]] == ["sandbox"]
+    assert shown["routes"]["sms"] == [{"pigeon": 3, "twilio": 1}, "sns"]
     assert shown["routes"]["email"] == ["smtp"]
 
+    environment |= {"TIDINGS_SANDBOX_STANDS_IN": "true"}
     ended = await tidings("providers", **environment, TIDINGS_PIGEON_TOKEN="secret")
     lines = [" ".join(line.split()) for line in ended.out.splitlines()]
     assert "sms pigeon tidings-pigeon 1.0 yes -" in lines
-    assert "sms all pigeon 3 : twilio 1, then sandbox" in lines
+    assert "email smtp built in no: TIDINGS_SMTP_HOST is not set; stood in for by the sandbox -" in lines
+    assert "email sandbox built in yes, for test keys -" in lines
+    assert "sms all pigeon 3 : twilio 1, then sns" in lines
 
 
 @pytest.mark.parametrize(

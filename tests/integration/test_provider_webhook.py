@@ -117,6 +117,37 @@ async def test_an_endpoint_that_is_gone_is_reported_as_gone() -> None:
     assert (error.code, error.message, error.suppresses) == ("webhook_gone", "HTTP 410 Gone: bye", "gone")
 
 
+LONG = "é" * 700
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b"", ""),
+        (b'{"ok": true}', '{"ok": true}'),
+        (b"\x00\xff", "\x00\N{REPLACEMENT CHARACTER}"),
+        (LONG.encode(), "é" * 512),
+        (b"x" + LONG.encode(), "x" + "é" * 511 + "\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 202, 404, 410, 503])
+async def test_the_beginning_of_the_answer_is_kept_accepted_or_not(
+    status: int, body: bytes, kept: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await reader.read()
+
+    response: str | None
+    if status < 300:
+        async with serving(answer) as port:
+            response = (await call(f"http://127.0.0.1:{port}/")).response
+    else:
+        response = (await failure(answer)).response
+    assert response == kept
+
+
 async def test_retry_after_is_honoured() -> None:
     error = await failure(answering("HTTP/1.1 503 X\nRetry-After: 7\nContent-Length: 0\n\n"))
     assert isinstance(error, TransientFailure)

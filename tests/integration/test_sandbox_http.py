@@ -10,7 +10,7 @@ import pytest
 from tests.provider_support import outgoing, provider_settings, running_sandbox
 from tests.support import eventually
 from tidings.domain.vocabulary import Channel
-from tidings.providers.registry import build_providers
+from tidings.providers.registry import SandboxedProviders, build_providers
 
 
 async def get(url: str, **headers: str) -> tuple[int, str, Any]:
@@ -23,7 +23,7 @@ async def test_every_channel_arrives_in_one_inbox() -> None:
         settings = provider_settings(
             smtp_port=running.smtp_port, sandbox_url=running.url, webhook_allowed_networks="127.0.0.0/8"
         )
-        providers = build_providers(settings)
+        live, sandboxed = build_providers(settings), SandboxedProviders(settings)
         hook = f"{running.url}/hooks/a"
         sends = {
             ("smtp", Channel.EMAIL): "ada@example.com",
@@ -33,8 +33,10 @@ async def test_every_channel_arrives_in_one_inbox() -> None:
             ("webhook", Channel.WEBHOOK): hook,
         }
         for (name, channel), recipient in sends.items():
+            providers = sandboxed if name == "sandbox" else live
             await providers.get(name, channel).send(outgoing(channel, recipient))
-        await providers.aclose()
+        await live.aclose()
+        await sandboxed.aclose()
         async with aiohttp.ClientSession(running.url) as session:
             everything = await (await session.get("/messages")).json()
             only = await (await session.get("/messages?channel=sms&recipient=%2B14155550100")).json()

@@ -61,7 +61,7 @@ async def test_a_created_schedule_is_answered_found_and_listed(schedules: Schedu
         return found[0] if found else None
 
     entry = await eventually(there)
-    detailed = {"notification", "expires_after", "catch_up_window", "firings"}
+    detailed = {"mode", "notification", "expires_after", "catch_up_window", "firings"}
     assert entry == {name: value for name, value in created.items() if name not in detailed}
 
 

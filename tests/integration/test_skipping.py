@@ -18,8 +18,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.memory_health import InMemoryProviderHealth
 from activities.ports import ProviderHealthLog
+from activities.provider_calls import NothingCounted, ProviderCalls
 from activities.provider_watch import ProviderWatch
-from activities.sending import NothingCounted, SendActivities
+from activities.sending import SendActivities
 from tests.integration.api import make_key, reaches, running_api
 from tests.integration.command_line import tidings
 from tests.integration.database import a_notification, open_engine, statements_of
@@ -117,7 +118,7 @@ async def test_a_database_that_is_away_or_has_no_table_yet_says_so(
 async def test_a_healthy_send_is_two_statements(engine: AsyncEngine) -> None:
     log = PostgresDeliveryLog(engine)
     watch = ProviderWatch(ProviderHealthRepository(engine), SkipRule(), NothingCounted(), lease=60)
-    send = SendActivities(log, ScriptedProvider([None]), watch).send
+    send = SendActivities(log, ProviderCalls(ScriptedProvider([None])), chooser=watch).send
     notification = a_notification()
     state = DeliveryState.initial(notification)
     await log.persist(notification, state)

@@ -1,10 +1,13 @@
 """What `webhook` signs, verified as receivers do: npm standardwebhooks, npm svix, PyPI standardwebhooks."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -12,6 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.peers.npm import npm_package
 from tests.provider_support import outgoing, provider_settings, running_sandbox
 from tidings.domain.vocabulary import Channel
+from tidings.domain.webhook_endpoint import MasterKeys, WebhookEndpoint
 from tidings.providers.webhook import WebhookProvider
 
 pytestmark = pytest.mark.peer
@@ -21,12 +25,13 @@ OLD, NEW, FOREIGN = (f"whsec_{letter * 32}" for letter in "ABC")
 LIBRARIES = ["npm standardwebhooks", "npm svix", "PyPI standardwebhooks"]
 
 
-async def received(secrets: str) -> dict[str, Any]:
-    """Headers and body as they came to a receiver."""
+async def received(secrets: str, own: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Headers and body as they came to a receiver, which may have an endpoint with secrets of its `own`."""
     async with running_sandbox() as running:
         settings = provider_settings(webhook_allowed_networks="127.0.0.0/8", webhook_secret=secrets)
         provider = WebhookProvider(settings)
-        message = outgoing(Channel.WEBHOOK, f"{running.url}/hooks/a", subject="Grüße", body='日本語 🎉 "\\')
+        url = f"{running.url}/hooks/a"
+        message = outgoing(Channel.WEBHOOK, url, subject="Grüße", body='日本語 🎉 "\\', signing_secrets=own)
         await provider.send(message)
         await provider.aclose()
         [hook] = running.sandbox.inbox
@@ -70,6 +75,29 @@ async def test_every_library_verifies_the_signature_of_each_secret_while_one_is_
     by_old, by_new, by_foreign = await verified(with_old, with_new, with_foreign)
     assert by_old == by_new == dict.fromkeys(LIBRARIES, True)
     assert not any(by_foreign.values())
+
+
+async def test_every_library_verifies_an_endpoints_secrets_until_the_overlap_ends() -> None:
+    now = datetime.now(UTC)
+    keys = MasterKeys(" ".join(base64.b64encode(letter * 32).decode() for letter in (b"n", b"o")))
+    old_key = MasterKeys(base64.b64encode(b"o" * 32).decode()).newest
+    before = WebhookEndpoint(
+        id=UUID(int=1), tenant="acme", url="https://example.com", version=1, key_id=old_key, created_at=now
+    )
+    after = before.model_copy(
+        update={
+            "version": 2,
+            "key_id": keys.newest,
+            "previous_key_id": old_key,
+            "previous_until": now + timedelta(hours=1),
+        }
+    )
+    old, new = keys.secret(before), keys.secret(after)
+    during = await received(FOREIGN, keys.signing_secrets(after, now))
+    afterwards = await received(FOREIGN, keys.signing_secrets(after, now + timedelta(hours=1)))
+    cases = [case | {"secret": secret} for case in (during, afterwards) for secret in (old, new, FOREIGN)]
+    said = [set(by_library.values()) for by_library in await verified(*cases)]
+    assert said == [{True}, {True}, {False}, {False}, {True}, {False}]
 
 
 async def test_no_library_verifies_what_was_changed_on_the_way() -> None:

@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.memory_log import InMemoryDeliveryLog
+from activities.provider_calls import ProviderCalls
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from tests.replay.replaying import WORKFLOWS
@@ -80,7 +81,7 @@ class Stage:
         async with Worker(
             self.client,
             task_queue=names.send_queue(self.notification.channel),
-            activities=[SendActivities(self.log, self.provider).send],
+            activities=[SendActivities(self.log, ProviderCalls(self.provider)).send],
         ):
             yield self.provider
 

@@ -9,6 +9,7 @@ from api import key_cache
 from api.key_cache import KeyCache
 from tidings.domain.api_key import ApiKey, hash_of, new_secret
 from tidings.domain.identifiers import new_id
+from tidings.domain.vocabulary import KeyMode
 from tidings.errors import StorageUnavailable
 
 FRESH, OUTAGE = 5.0, 100.0
@@ -29,7 +30,7 @@ class Keys:
         secret = new_secret()
         created = datetime(2026, 11, 21, tzinfo=UTC)
         self.stored[hash_of(secret)] = ApiKey(
-            id=new_id(), tenant="acme", name="test", shown=secret[:12], created_at=created
+            id=new_id(), tenant="acme", mode=KeyMode.LIVE, name="test", shown=secret[:12], created_at=created
         )
         return secret
 

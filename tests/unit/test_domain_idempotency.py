@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tidings.domain.idempotency import checked_key, fingerprint_of
 from tidings.domain.identifiers import id_from_key
+from tidings.domain.vocabulary import KeyMode
 
 TENANTS_AND_KEYS = st.tuples(st.text(), st.text(st.characters(min_codepoint=33, max_codepoint=126)))
 
@@ -27,6 +28,13 @@ def test_each_tenant_and_key_have_an_id_of_their_own(one: tuple[str, str], other
 def test_the_id_of_a_key_never_changes_from_version_to_version() -> None:
     # Another derivation would send again what earlier versions have sent under a key.
     assert id_from_key("acme", "order-1042") == UUID("0678d67e-a625-851c-9707-e7d14af88219")
+
+
+@given(TENANTS_AND_KEYS, TENANTS_AND_KEYS)
+def test_a_test_keys_ids_are_never_those_of_live_ones(one: tuple[str, str], other: tuple[str, str]) -> None:
+    id = id_from_key(*one, KeyMode.TEST)
+    assert id not in (id_from_key(*one), id_from_key(*other))
+    assert (id == id_from_key(*other, KeyMode.TEST)) is (one == other)
 
 
 documents = st.recursive(

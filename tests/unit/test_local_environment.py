@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tidings.domain.webhook_endpoint import MasterKeys
 from tidings.local.data_folder import DataFolder
 from tidings.local.environment import Addresses, program_environment
 from tidings.local.ports import Ports
@@ -32,7 +33,7 @@ def test_providers_lead_to_the_sandbox(tmp_path: Path, monkeypatch: pytest.Monke
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     providers = ProviderSettings.load()
-    assert (providers.smtp_host, providers.smtp_port, providers.smtp_tls) == ("127.0.0.1", 6, "none")
+    assert (providers.sandbox_stands_in, providers.sandbox_smtp_port, providers.smtp_host) == (True, 6, "")
     assert providers.sandbox_url == "http://127.0.0.1:5"
     assert [str(network) for network in providers.webhook_allowed_networks] == ["127.0.0.0/8", "::1/128"]
     assert providers.webhook_secret is not None
@@ -45,12 +46,20 @@ def test_the_webhook_secret_is_made_once(tmp_path: Path) -> None:
     assert environment(tmp_path / "..")["TIDINGS_WEBHOOK_SECRET"] != first["TIDINGS_WEBHOOK_SECRET"]
 
 
+def test_the_key_of_the_endpoints_secrets_is_made_once(tmp_path: Path) -> None:
+    first, second = environment(tmp_path), environment(tmp_path)
+    assert first["TIDINGS_WEBHOOK_SIGNING_KEY"] == second["TIDINGS_WEBHOOK_SIGNING_KEY"]
+    assert first["TIDINGS_WEBHOOK_SIGNING_KEY"] != first["TIDINGS_WEBHOOK_SECRET"]
+    assert MasterKeys(first["TIDINGS_WEBHOOK_SIGNING_KEY"]).newest
+
+
 def test_what_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("TIDINGS_SMTP_HOST=mail.example.com\n")
     monkeypatch.setenv("TIDINGS_WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8")
     monkeypatch.setenv("TIDINGS_WORKER_SHUTDOWN_TIMEOUT", "7")
     told = environment(tmp_path)
     assert not any(name.startswith("TIDINGS_SMTP") for name in told)
+    assert told["TIDINGS_SANDBOX_STANDS_IN"] == "true"
     assert told["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] == "10.0.0.0/8"
     assert told["TIDINGS_WORKER_SHUTDOWN_TIMEOUT"] == "7"
 

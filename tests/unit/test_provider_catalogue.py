@@ -121,11 +121,11 @@ def test_a_provider_that_cannot_be_built_is_one_line(
 def test_a_route_may_name_a_packages_provider_and_says_what_is_wrong_with_a_broken_one(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TIDINGS_ROUTE_SMS", '["owl", "sandbox"]')
+    monkeypatch.setenv("TIDINGS_ROUTE_SMS", '["owl", "twilio"]')
     package(site, "tidings-owl", {"owl": "owl_4:Owl"}, owl_4=OWL)
     with monkeypatch.context() as patched:
         patched.setattr("tidings.settings.catalogue", lambda: found(site))
-        assert DeliverySettings.load().route(Channel.SMS, "acme").names == ["owl", "sandbox"]
+        assert DeliverySettings.load().route(Channel.SMS, "acme").names == ["owl", "twilio"]
     (site / "tidings_owl-2.5.dist-info" / "entry_points.txt").write_text(f"[{GROUP}]\nowl = owl_5:Owl\n")
     monkeypatch.setattr("tidings.settings.catalogue", lambda: found(site))
     with pytest.raises(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from activities.memory_health import InMemoryProviderHealth
+from activities.provider_calls import NothingCounted
 from activities.provider_watch import READ_EVERY, Choice, ProviderWatch
-from activities.sending import NothingCounted
 from tidings.domain.decision import Terms, state_after
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Attempt, DeliveryState

@@ -46,6 +46,7 @@ def test_routes_come_from_the_tenant_then_the_channel_then_the_first_provider(
         ("TIDINGS_ROUTE_EMAIL", '["smtp", "pigeon"]', "pigeon"),
         ("TIDINGS_ROUTE_EMAIL", '["smtp", "smtp"]', "TIDINGS_ROUTE_EMAIL"),
         ("TIDINGS_ROUTE_SMS", '["smtp"]', "smtp"),
+        ("TIDINGS_ROUTE_SMS", '["twilio", "sandbox"]', "'sandbox'; that is for test keys alone"),
         ("TIDINGS_TENANT_ROUTES", '{"acme": {"email": ["pigeon"]}}', "acme"),
         ("TIDINGS_FAILOVER_AT_ONCE", "pigeon", "TIDINGS_FAILOVER_AT_ONCE"),
     ],

@@ -11,12 +11,12 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities import sending
+from activities import beginning
+from activities.files import Files
 from activities.memory_health import InMemoryProviderHealth
-from activities.memory_log import InMemoryDeliveryLog
-from activities.provider_watch import ProviderWatch
-from activities.sending import NothingCounted, SendActivities
 from activities.memory_log import InMemoryAttachments, InMemoryDeliveryLog
+from activities.provider_calls import NothingCounted, ProviderCalls
+from activities.provider_watch import ProviderWatch
 from activities.sending import SendActivities
 from tests.support import eventually
 from tests.workflows.delivery import ScriptedProvider
@@ -26,7 +26,7 @@ from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.provider_health import SkipRule
 from tidings.domain.record import BegunAttempt
 from tidings.domain.retry_schedule import RetrySchedule
-from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Status
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Status
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -80,7 +80,7 @@ async def run(
 async def report_of(log: InMemoryDeliveryLog, provider: ScriptedProvider, request: SendRequest) -> SendReport:
     environment = ActivityEnvironment()
     environment.info = environment.default_info()
-    return await environment.run(SendActivities(log, provider).send, request)
+    return await environment.run(SendActivities(log, ProviderCalls(provider)).send, request)
 
 
 def another_run_has_begun(log: InMemoryDeliveryLog, notification_id: UUID, attempt: Attempt) -> None:
@@ -88,6 +88,66 @@ def another_run_has_begun(log: InMemoryDeliveryLog, notification_id: UUID, attem
     entry = log._entries[notification_id]
     entry.claims[attempt.number] = "another run"
     entry.attempts[attempt.number] = attempt
+
+
+class Secrets:
+    """An endpoint's secrets, or why they cannot be had."""
+
+    def __init__(self, answer: tuple[str, ...] | Exception) -> None:
+        self.answer = answer
+
+    async def of(self, tenant: str, url: str) -> tuple[str, ...]:
+        assert (tenant, url) == ("acme", "https://example.com/hook")
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def webhook_sent(
+    answer: tuple[str, ...] | Exception, mode: KeyMode = KeyMode.LIVE
+) -> tuple[Attempt, ScriptedProvider, ScriptedProvider]:
+    """One attempt of a webhook; the live provider and the sandboxed one."""
+    log, live, sandboxed = InMemoryDeliveryLog(), ScriptedProvider([None]), ScriptedProvider([None])
+    notification = await persisted(log, channel="webhook", recipient="https://example.com/hook", mode=mode)
+    environment = ActivityEnvironment()
+    environment.info = environment.default_info()
+    activities = SendActivities(log, ProviderCalls(live, sandboxed=sandboxed, secrets=Secrets(answer)))
+    report = await environment.run(activities.send, request_for(notification))
+    assert report.attempt is not None
+    return report.attempt, live, sandboxed
+
+
+async def test_a_webhook_is_handed_over_with_its_endpoints_secrets_and_a_test_without() -> None:
+    attempt, live, sandboxed = await webhook_sent(("new", "old"))
+    assert attempt.outcome is Outcome.ACCEPTED
+    assert ([call.signing_secrets for call in live.calls], sandboxed.calls) == ([("new", "old")], [])
+    _, live, sandboxed = await webhook_sent(("new", "old"), KeyMode.TEST)
+    assert ([call.signing_secrets for call in sandboxed.calls], live.calls) == ([()], [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code"),
+    [
+        (StorageUnavailable("away"), Outcome.TRANSIENT, "secrets_unavailable"),
+        (ProviderMisconfigured("webhook_key_missing", "no key"), Outcome.PERMANENT, "webhook_key_missing"),
+    ],
+)
+async def test_nobody_is_called_while_the_secrets_of_an_endpoint_are_not_known(
+    fault: Exception, outcome: Outcome, code: str
+) -> None:
+    attempt, live, sandboxed = await webhook_sent(fault)
+    assert attempt.error is not None
+    assert (attempt.outcome, attempt.error.code) == (outcome, code)
+    assert not live.calls
+    assert not sandboxed.calls
+
+
+async def test_without_a_sandbox_a_test_notification_reaches_nobody() -> None:
+    log, live = InMemoryDeliveryLog(), ScriptedProvider([None])
+    notification = await persisted(log, mode=KeyMode.TEST)
+    _, attempt = await run(log, live, request_for(notification))
+    assert attempt.error is not None
+    assert (attempt.error.code, live.calls) == ("no_sandbox", [])
 
 
 @pytest.mark.parametrize(
@@ -165,7 +225,7 @@ class FlakyLog(InMemoryDeliveryLog):
 async def test_the_run_that_could_not_begin_goes_on_trying_and_calls_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 0.001)
+    monkeypatch.setattr(beginning, "PAUSE", 0.001)
     log, provider = FlakyLog(), ScriptedProvider([None])
     notification = await persisted(log)
     log.failures = 3
@@ -175,8 +235,8 @@ async def test_the_run_that_could_not_begin_goes_on_trying_and_calls_once(
 
 
 async def test_an_attempt_that_cannot_begin_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 0.001)
-    monkeypatch.setattr(sending, "BEGIN_LIMIT", timedelta(seconds=0.01))
+    monkeypatch.setattr(beginning, "PAUSE", 0.001)
+    monkeypatch.setattr(beginning, "BEGIN_LIMIT", timedelta(seconds=0.01))
     log, provider = InMemoryDeliveryLog(), ScriptedProvider([None])
     notification = await persisted(log)
     log.available = False
@@ -236,7 +296,7 @@ async def test_an_attempt_that_is_not_due_yet_asks_to_be_run_again_then() -> Non
     due = environment.default_info().started_time + timedelta(hours=1)
     request = request_for(notification).model_copy(update={"due": due})
     with pytest.raises(ApplicationError) as early:
-        await environment.run(SendActivities(log, provider).send, request)
+        await environment.run(SendActivities(log, ProviderCalls(provider)).send, request)
     assert early.value.next_retry_delay is not None
     assert timedelta(minutes=59) < early.value.next_retry_delay <= timedelta(hours=1)
     assert log.attempts(notification.id) == []
@@ -255,7 +315,7 @@ async def test_nothing_is_sent_when_a_worker_comes_to_it_after_its_expiry() -> N
 async def test_nothing_is_sent_if_it_expires_while_the_attempt_is_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 0.05)
+    monkeypatch.setattr(beginning, "PAUSE", 0.05)
     log, provider = FlakyLog(), ScriptedProvider([None])
     log.failures = 2
     notification = await persisted(log)
@@ -296,7 +356,7 @@ async def test_a_cancellation_does_not_break_off_an_attempt_under_way() -> None:
     notification = await persisted(log)
     environment = ActivityEnvironment()
     running = asyncio.ensure_future(
-        environment.run(SendActivities(log, provider).send, request_for(notification))
+        environment.run(SendActivities(log, ProviderCalls(provider)).send, request_for(notification))
     )
     await provider.called.wait()
     environment.cancel(cancellation_details=ActivityCancellationDetails(cancel_requested=True))
@@ -311,7 +371,7 @@ async def test_a_worker_that_shuts_down_breaks_off_what_it_cannot_end() -> None:
     notification = await persisted(log)
     environment = ActivityEnvironment()
     running = asyncio.ensure_future(
-        environment.run(SendActivities(log, provider).send, request_for(notification))
+        environment.run(SendActivities(log, ProviderCalls(provider)).send, request_for(notification))
     )
     await provider.called.wait()
     environment.cancel(cancellation_details=ActivityCancellationDetails(worker_shutdown=True))
@@ -322,13 +382,13 @@ async def test_a_worker_that_shuts_down_breaks_off_what_it_cannot_end() -> None:
 
 
 async def test_a_cancellation_ends_the_tries_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_BEGIN_PAUSE", 60)
+    monkeypatch.setattr(beginning, "PAUSE", 60)
     log, provider = FlakyLog(), ScriptedProvider([None])
     log.failures = 1
     notification = await persisted(log)
     environment = ActivityEnvironment()
     running = asyncio.ensure_future(
-        environment.run(SendActivities(log, provider).send, request_for(notification))
+        environment.run(SendActivities(log, ProviderCalls(provider)).send, request_for(notification))
     )
     await eventually(lambda: log.failures == 0)
     environment.cancel(cancellation_details=ActivityCancellationDetails(cancel_requested=True))
@@ -370,7 +430,9 @@ async def test_a_second_run_goes_on_from_the_provider_that_the_first_had_chosen(
     route = request.terms.model_copy(update={"route": ["smtp", "sendgrid"]})
     request = request.model_copy(update={"terms": route, "channel": Channel.EMAIL})
     watch = await a_probe_is_due(health)
-    report = await ActivityEnvironment().run(SendActivities(log, provider, watch).send, request)
+    report = await ActivityEnvironment().run(
+        SendActivities(log, ProviderCalls(provider), chooser=watch).send, request
+    )
     await watch.aclose()
     assert provider.calls == []
     assert report.attempt is not None
@@ -385,7 +447,9 @@ async def test_a_probe_that_is_accepted_brings_the_provider_back() -> None:
     notification = await persisted(log)
     request = request_for(notification).model_copy(update={"channel": Channel.EMAIL})
     watch = await a_probe_is_due(health)
-    report = await ActivityEnvironment().run(SendActivities(log, provider, watch).send, request)
+    report = await ActivityEnvironment().run(
+        SendActivities(log, ProviderCalls(provider), chooser=watch).send, request
+    )
     await watch.aclose()
     assert (report.state.status, await health.skipped()) == (Status.SENT, [])
 
@@ -407,7 +471,7 @@ async def with_attachment(
     notification = await persisted(log, attachments=[REFERENCE])
     attachments.contents[notification.id] = {REFERENCE["sha256"]: PDF}  # type: ignore[dict-item]
     request = request_for(notification).model_copy(update={"attachment_bytes": len(PDF)})
-    return log, SendActivities(log, provider, attachments, **given), request
+    return log, SendActivities(log, ProviderCalls(provider), files=Files(attachments, **given)), request
 
 
 async def test_the_provider_gets_the_files() -> None:
@@ -423,13 +487,13 @@ async def test_the_provider_gets_the_files() -> None:
 async def test_without_files_nothing_is_loaded() -> None:
     log, attachments = InMemoryDeliveryLog(), InMemoryAttachments()
     notification = await persisted(log)
-    activities = SendActivities(log, ScriptedProvider([None]), attachments)
+    activities = SendActivities(log, ProviderCalls(ScriptedProvider([None])), files=Files(attachments))
     await ActivityEnvironment().run(activities.send, request_for(notification))
     assert attachments.loads == 0
 
 
 async def test_a_database_that_is_away_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "BEGIN_LIMIT", timedelta(0))
+    monkeypatch.setattr(beginning, "BEGIN_LIMIT", timedelta(0))
     provider, attachments = ScriptedProvider([None]), InMemoryAttachments(available=False)
     log, activities, request = await with_attachment(provider, attachments)
     with pytest.raises(StorageUnavailable):
@@ -451,7 +515,7 @@ async def test_a_file_that_is_no_longer_kept_fails_for_good() -> None:
 async def test_files_that_find_no_room_wait_at_temporal() -> None:
     provider = ScriptedProvider([None])
     provider.gate = asyncio.Event()
-    log, activities, request = await with_attachment(provider, InMemoryAttachments(), most_attachment_bytes=5)
+    log, activities, request = await with_attachment(provider, InMemoryAttachments(), most_bytes=5)
     first = asyncio.ensure_future(ActivityEnvironment().run(activities.send, request))
     await provider.called.wait()
     with pytest.raises(ApplicationError) as raised:

@@ -13,8 +13,9 @@ from temporalio.worker import Worker
 
 from activities.memory_log import InMemoryDeliveryLog
 from activities.ports import DeliveryLog, ReceiptLog
+from activities.provider_calls import ProviderCalls, ProviderSource
 from activities.recording import RecordingActivities
-from activities.sending import ProviderSource, SendActivities
+from activities.sending import SendActivities
 from tests.support import eventually
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
@@ -110,7 +111,7 @@ class Delivery:
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
         """Run the worker that sends, for the block."""
-        activities = SendActivities(self.store, self.providers)
+        activities = SendActivities(self.store, ProviderCalls(self.providers))
         async with Worker(
             self.client, task_queue=names.send_queue(Channel.EMAIL), activities=[activities.send]
         ):

@@ -83,6 +83,7 @@ def show(
 def list_(
     status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only those of this channel.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Only those of live keys, or of test keys.")] = None,
     recipient: Annotated[str | None, typer.Option(help="Only those to this recipient.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Only those this schedule fired.")] = None,
@@ -93,7 +94,14 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List notifications, newest first."""
-    filters = {"status": status, "channel": channel, "recipient": recipient, "tag": tag, "schedule": schedule}
+    filters = {
+        "status": status,
+        "channel": channel,
+        "mode": mode,
+        "recipient": recipient,
+        "tag": tag,
+        "schedule": schedule,
+    }
     query = {name: value for name, value in filters.items() if value is not None}
     found = call_api(
         "GET", "/v1/notifications", url, api_key, params={**query, "page": page, "per_page": per_page}

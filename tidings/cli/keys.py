@@ -10,6 +10,7 @@ import typer
 from tidings.cli import screen
 from tidings.cli.context import database_settings
 from tidings.domain.api_key import new_secret
+from tidings.domain.vocabulary import KeyMode
 from tidings.errors import NotFound
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ app = typer.Typer(help="API keys: the secret is shown once.", no_args_is_help=Tr
 def create(
     tenant: Annotated[str, typer.Option(help="Whose notifications the key submits and sees.")] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    test: Annotated[bool, typer.Option("--test", help="A td_test_ key.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="A td_test_ key: all that it submits goes to the sandbox.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and show it, once."""
-    secret = new_secret("test" if test else "live")
+    secret = new_secret(KeyMode.TEST if test else KeyMode.LIVE)
     key = _run(lambda keys: keys.create(tenant, name, secret))
     if as_json:
         screen.print_json({**key.model_dump(mode="json"), "key": secret})

@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from tidings import __version__
-from tidings.cli import delivery, keys, parts, providers, schedules, steering, suppressions, up
+from tidings.cli import delivery, keys, parts, providers, schedules, steering, suppressions, up, webhooks
 from tidings.errors import StorageUnavailable, TidingsError
 from tidings.process import end
 
@@ -46,6 +46,7 @@ app.command("retry")(steering.retry)
 app.command("providers")(providers.providers)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 
 

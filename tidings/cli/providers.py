@@ -29,7 +29,8 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     from tidings.settings import DeliverySettings, ProviderSettings
 
     delivery, known = DeliverySettings.load(), catalogue()
-    missing = asyncio.run(_missing(known.entries, ProviderSettings.load()))
+    settings = ProviderSettings.load()
+    missing = asyncio.run(_missing(known.entries, settings))
     skipped, unreadable = asyncio.run(_skipped())
     routes = {channel.value: delivery.route(channel, "").root for channel in Channel}
     of_tenants = {
@@ -48,6 +49,8 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
                     skipped.get((channel, entry.name)),
                     known=unreadable is None and channel not in NOT_WATCHED,
                 ),
+                "test_only": entry.test_only,
+                "stood_in_for": settings.sandbox_stands_in and missing[entry.name] is not None,
             }
             for channel in Channel
             for entry in known.entries
@@ -107,8 +110,8 @@ async def _missing(
     entries: "tuple[ProviderEntry, ...]", settings: "ProviderSettings"
 ) -> dict[str, str | None]:
     """What keeps each provider from sending; None if it is set up."""
-    from tidings.providers.protocol import NeedsSettings
     from tidings.providers.registry import build_provider
+    from tidings.providers.registry import lacks as lacks_of
 
     missing: dict[str, str | None] = {}
     for entry in entries:
@@ -117,7 +120,7 @@ async def _missing(
         except SetupError as error:
             missing[entry.name] = str(error)
             continue
-        lacks = provider.missing if isinstance(provider, NeedsSettings) else None
+        lacks = lacks_of(provider)
         verb = "set" if lacks and lacks.startswith("TIDINGS_") else "installed"
         missing[entry.name] = f"{lacks} is not {verb}" if lacks else None
         await provider.aclose()
@@ -129,8 +132,10 @@ def _print(found: dict[str, Any]) -> None:
     for column in ("channel", "provider", "from", "set up", "state"):
         table.add_column(column, no_wrap=column not in ("set up", "state"), overflow="fold")
     for row in found["providers"]:
-        set_up = Text("yes", style="green") if row["set_up"] else Text(f"no: {row['missing']}", style="dim")
-        table.add_row(row["channel"], row["name"], Text(row["package"] or "built in"), set_up, _state(row))
+        table.add_row(
+            *(row["channel"], row["name"], Text(row["package"] or "built in")),
+            *(_set_up(row), _state(row)),
+        )
     routes = Table(box=None, pad_edge=False)
     for column in ("channel", "tenant", "route"):
         routes.add_column(column, overflow="fold")
@@ -143,6 +148,13 @@ def _print(found: dict[str, Any]) -> None:
         console.print(Text(f"\nWho is skipped cannot be known: {found['state_unknown']}."))
     console.print()
     console.print(routes)
+
+
+def _set_up(row: dict[str, Any]) -> Text:
+    if row["set_up"]:
+        return Text("yes, for test keys" if row["test_only"] else "yes", style="green")
+    instead = "; stood in for by the sandbox" if row["stood_in_for"] else ""
+    return Text(f"no: {row['missing']}{instead}", style="dim")
 
 
 def _spelled(steps: list[str | dict[str, float]]) -> str:

@@ -40,6 +40,7 @@ def print_notification(notification: dict[str, Any]) -> None:
     grid.add_row("status", coloured(notification["status"]))
     rows = {
         "to": f"{notification['recipient']} by {notification['channel']}",
+        "mode": "test: it goes to the sandbox" if notification["mode"] == "test" else None,
         "subject": notification["subject"],
         "segments": _segments(notification.get("segments")),
         "attachments": _attachments(notification.get("attachments") or []),
@@ -104,12 +105,21 @@ def print_keys(keys: list[dict[str, Any]]) -> None:
 
 def _attempts(attempts: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("attempt", "provider", "outcome", "started", "reason"):
-        table.add_column(column, no_wrap=column != "reason", overflow="fold")
+    answered = any(attempt["response"] for attempt in attempts)
+    for column in (
+        "attempt",
+        "provider",
+        "outcome",
+        "started",
+        "reason",
+        *(["response"] if answered else []),
+    ):
+        table.add_column(column, no_wrap=column not in ("reason", "response"), overflow="fold")
     for attempt in attempts:
         table.add_row(
             *(str(attempt["number"]), attempt["provider"], attempt["outcome"] or "under way"),
             *(short_time(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
+            *([Text(_printable(attempt["response"] or ""))] if answered else []),
         )
     return table
 
@@ -134,6 +144,13 @@ def _segments(segments: dict[str, Any] | None) -> str | None:
 
 def _attachments(attachments: list[dict[str, Any]]) -> str:
     return ", ".join(f"{each['filename']} ({each['size']:,} bytes)" for each in attachments)
+
+
+def _printable(text: str) -> str:
+    """A stranger's text without what could steer the terminal; line breaks stay."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def _error(error: dict[str, Any] | None) -> str | None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tidings.database.rows import api_key_from
 from tidings.database.storage import fetch
 from tidings.database.tables import api_keys
-from tidings.domain.api_key import SHOWN_LENGTH, ApiKey, hash_of
+from tidings.domain.api_key import SHOWN_LENGTH, ApiKey, hash_of, mode_of
 from tidings.domain.identifiers import new_id
 
 _PUBLIC = [column for column in api_keys.c if column is not api_keys.c.key_hash]
@@ -23,10 +23,11 @@ class ApiKeyRepository:
         self._engine = engine
 
     async def create(self, tenant: str, name: str, secret: str) -> ApiKey:
-        """Store a new key for the tenant; only the hash of `secret` is kept."""
+        """Store a new key for the tenant, of the mode that `secret` says; only its hash is kept."""
         inserted = insert(api_keys).values(
             id=new_id(),
             tenant=tenant,
+            mode=mode_of(secret),
             name=name,
             key_hash=hash_of(secret),
             shown=secret[:SHOWN_LENGTH],

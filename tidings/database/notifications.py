@@ -112,6 +112,7 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
     wanted: dict[Any, Any] = {
         columns.status: filter.status,
         columns.channel: filter.channel,
+        columns.mode: filter.mode,
         columns.recipient: filter.recipient,
         columns.schedule_id: filter.schedule_id,
     }

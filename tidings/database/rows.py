@@ -35,6 +35,7 @@ ATTEMPT_COLUMNS = (
     "provider_reference",
     "misconfigured",
     "retry_after",
+    "response",
     "started_at",
     "finished_at",
 )
@@ -70,7 +71,7 @@ def state_values(state: DeliveryState) -> dict[str, Any]:
 
 def attempt_values(attempt: Attempt) -> dict[str, Any]:
     """The columns of an attempt, but for whose it is and who claimed it."""
-    return _with_flat_error(dict(attempt))
+    return _with_flat_error(dict(attempt) | {"response": storable(attempt.response)})
 
 
 def notification_from(row: Mapping[str, Any]) -> Notification:

@@ -101,7 +101,7 @@ def put_on_list() -> Insert:
     values: dict[str, ColumnElement[Any]] = {
         "id": bindparam("suppression_id", type_=suppressions.c.id.type),
         "tenant": row.tenant,
-        "mode": literal("live"),
+        "mode": row.mode,
         "channel": row.channel,
         "recipient": row.recipient,
         "recipient_hash": _hash(_compared(row.channel, row.recipient)),
@@ -125,7 +125,7 @@ def _of_the_notification() -> ColumnElement[bool]:
     row = notifications.c
     return and_(
         suppressions.c.tenant == row.tenant,
-        suppressions.c.mode == "live",
+        suppressions.c.mode == row.mode,
         suppressions.c.channel == row.channel,
         suppressions.c.recipient_hash == _hash(_compared(row.channel, row.recipient)),
     )

@@ -30,12 +30,13 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
 
 from tidings.domain.receipt import ReceiptKind, SuppressionReason
-from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Status
 
 metadata = MetaData(
     naming_convention={
@@ -63,6 +64,7 @@ notifications = Table(
     # As accepted: never changes.
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
+    Column("mode", Text, nullable=False, server_default=KeyMode.LIVE.value),
     Column("channel", Text, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("subject", Text),
@@ -97,13 +99,14 @@ notifications = Table(
     _time("sent_at"),
     _time("delivered_at"),
     _time("updated_at", nullable=False),
+    _one_of("mode", KeyMode),
     _one_of("channel", Channel),
     _one_of("priority", Priority),
     _one_of("guarantee", Guarantee),
     _one_of("status", Status),
     # Of columns that never change alone: a status change must not touch any index.
     Index(None, "tenant", "created_at", "id"),
-    Index(None, "tenant", "idempotency_key", unique=True),
+    Index(None, "tenant", "idempotency_key", "mode", unique=True),
     Index(None, "schedule_id", "created_at", postgresql_where=text("schedule_id IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
@@ -122,6 +125,7 @@ delivery_attempts = Table(
     Column("provider_reference", Text),
     Column("misconfigured", Boolean, nullable=False),
     Column("retry_after", Double),
+    Column("response", Text),
     _time("started_at", nullable=False),
     _time("finished_at"),
     # Who may call the provider; null if the attempt was only ever recorded, not begun.
@@ -218,10 +222,28 @@ api_keys = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
+    Column("mode", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("key_hash", LargeBinary, nullable=False, unique=True),
     Column("shown", Text, nullable=False),
     _time("created_at", nullable=False),
     _time("revoked_at"),
     CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+    _one_of("mode", KeyMode),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    # Which secret is the latest, and which master keys it and the one before are derived from.
+    Column("version", Integer, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("previous_key_id", Text),
+    _time("previous_until"),
+    _time("rotated_at"),
+    _time("created_at", nullable=False),
+    UniqueConstraint("tenant", "url"),
 )

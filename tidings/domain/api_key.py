@@ -4,12 +4,11 @@ import hashlib
 import secrets
 import string
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-KeyMode = Literal["live", "test"]
+from tidings.domain.vocabulary import KeyMode
 
 _ALPHABET = string.ascii_letters + string.digits
 _SECRET_LENGTH = 43
@@ -25,6 +24,8 @@ class ApiKey(BaseModel):
 
     id: UUID
     tenant: str
+    mode: KeyMode
+    """Fixed for life, and part of the secret, so that whoever reads a key knows."""
     name: str
     shown: str
     """The first characters of the key, to recognise it by."""
@@ -32,9 +33,14 @@ class ApiKey(BaseModel):
     revoked_at: datetime | None = None
 
 
-def new_secret(mode: KeyMode = "live") -> str:
+def new_secret(mode: KeyMode = KeyMode.LIVE) -> str:
     """A fresh key."""
     return f"td_{mode}_" + "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
+
+
+def mode_of(secret: str) -> KeyMode:
+    """The mode that a key says of itself."""
+    return KeyMode.TEST if secret.startswith("td_test_") else KeyMode.LIVE
 
 
 def looks_like_key(token: str) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tidings.domain.attachment import Attachment
-from tidings.domain.vocabulary import Channel, Guarantee, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Status
 
 
 class Notification(BaseModel):
@@ -17,6 +17,8 @@ class Notification(BaseModel):
 
     id: UUID
     tenant: str
+    mode: KeyMode = KeyMode.LIVE
+    """That of the key it was submitted with: `test` is delivered into the sandbox, whatever is set up."""
     channel: Channel
     recipient: str
     subject: str | None = None
@@ -68,6 +70,8 @@ class Attempt(BaseModel):
     """Our own set-up of the provider was refused, not the message: another provider may take it."""
     retry_after: float | None = None
     """Seconds the provider asked us to wait after `finished_at`."""
+    response: str | None = None
+    """The beginning of a webhook target's answer, accepted or not; None if there was none."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 

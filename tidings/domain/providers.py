@@ -16,15 +16,12 @@ class ProviderEntry:
     target: str
     channels: tuple[Channel, ...]
     package: str | None = None
+    test_only: bool = False
+    """Not for live notifications: neither they nor a route can name it."""
 
 
 BUILT_IN = (
     ProviderEntry("smtp", "tidings.providers.smtp:SmtpProvider", (Channel.EMAIL,)),
-    ProviderEntry(
-        "sandbox",
-        "tidings.providers.sandbox:SandboxProvider",
-        (Channel.SMS, Channel.PUSH, Channel.CHAT),
-    ),
     ProviderEntry("webhook", "tidings.providers.webhook:WebhookProvider", (Channel.WEBHOOK,)),
     ProviderEntry("sendgrid", "tidings.providers.sendgrid:SendgridProvider", (Channel.EMAIL,)),
     ProviderEntry("twilio", "tidings.providers.twilio:TwilioProvider", (Channel.SMS,)),
@@ -34,6 +31,7 @@ BUILT_IN = (
     ProviderEntry("apprise", "tidings.providers.apprise:AppriseProvider", (Channel.CHAT,)),
     ProviderEntry("ses", "tidings.providers.ses:SesProvider", (Channel.EMAIL,)),
     ProviderEntry("sns", "tidings.providers.sns:SnsProvider", (Channel.SMS,)),
+    ProviderEntry("sandbox", "tidings.providers.sandbox:SandboxProvider", tuple(Channel), test_only=True),
 )
 """The first of a channel is its default route."""
 

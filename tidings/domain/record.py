@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.receipt import Receipt
 from tidings.domain.suppression import Suppression
-from tidings.domain.vocabulary import Channel, Status
+from tidings.domain.vocabulary import Channel, KeyMode, Status
 
 
 class NotificationRecord(BaseModel):
@@ -46,6 +46,7 @@ class NotificationFilter:
 
     status: Status | None = None
     channel: Channel | None = None
+    mode: KeyMode | None = None
     recipient: str | None = None
     tag: str | None = None
     schedule_id: UUID | None = None

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tidings.domain.notification import Notification
-from tidings.domain.vocabulary import Channel, Guarantee, Priority
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Priority
 
 
 class Template(BaseModel):
@@ -51,6 +51,8 @@ class Schedule(BaseModel):
 
     id: UUID
     tenant: str
+    mode: KeyMode = KeyMode.LIVE
+    """That of the key it was created with, and of all that it fires."""
     template: Template
     timing: Timing
     catch_up_window: int
@@ -66,6 +68,7 @@ class Schedule(BaseModel):
             **dict(self.template),
             id=id,
             tenant=self.tenant,
+            mode=self.mode,
             expires_at=expires_at,
             created_at=now,
             schedule_id=self.id,

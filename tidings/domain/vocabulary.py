@@ -13,6 +13,13 @@ class Channel(StrEnum):
     CHAT = "chat"
 
 
+class KeyMode(StrEnum):
+    """What a key's notifications are for: `live` ones go to their recipients, `test` ones to the sandbox."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
 class Priority(StrEnum):
     """How soon a notification is taken from a backlog; earlier members first."""
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from tidings.local.data_folder import DataFolder
 from tidings.local.ports import Ports
 from tidings.local.temporal_server import NAMESPACE
-from tidings.settings import ProviderSettings
+from tidings.settings import ProviderSettings, WebhookKeySettings
 
 _WEBHOOK_SECRET_FILE = "webhook_secret"  # noqa: S105 -- a file's name
+_SIGNING_KEY_FILE = "webhook_signing_key"
 _LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -43,8 +44,8 @@ def program_environment(
 ) -> Mapping[str, str]:
     """What the API, the worker and the sandbox are given, apart from the database's address.
 
-    The user's own settings reach them too, by the environment or `.env`; where they name an SMTP server,
-    a webhook secret or allowed networks, those stand.
+    The user's own settings reach them too, by the environment or `.env`; where they set up a provider,
+    or name a webhook secret or allowed networks, those stand.
     """
     chosen = providers.model_fields_set
     given = {
@@ -59,12 +60,12 @@ def program_environment(
         "TIDINGS_SANDBOX_URL": addresses.sandbox,
         "TIDINGS_TEMPORAL_UI_URL": addresses.ui,
     }
-    if "smtp_host" not in chosen:
-        given["TIDINGS_SMTP_HOST"] = "127.0.0.1"
-        given["TIDINGS_SMTP_PORT"] = str(ports.smtp)
-        given["TIDINGS_SMTP_TLS"] = "none"
+    if "sandbox_stands_in" not in chosen:
+        given["TIDINGS_SANDBOX_STANDS_IN"] = "true"
     if "webhook_secret" not in chosen:
-        given["TIDINGS_WEBHOOK_SECRET"] = _webhook_secret(folder)
+        given["TIDINGS_WEBHOOK_SECRET"] = _kept_key(folder, _WEBHOOK_SECRET_FILE)
+    if "webhook_signing_key" not in WebhookKeySettings.load().model_fields_set:
+        given["TIDINGS_WEBHOOK_SIGNING_KEY"] = _kept_key(folder, _SIGNING_KEY_FILE)
     if "webhook_allowed_networks" not in chosen:
         given["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] = _LOOPBACK
     return given
@@ -75,10 +76,10 @@ def _without_temporal_profile() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
 
 
-def _webhook_secret(folder: DataFolder) -> str:
-    kept = folder.secret(_WEBHOOK_SECRET_FILE)
+def _kept_key(folder: DataFolder, file: str) -> str:
+    kept = folder.secret(file)
     if kept is None:
         # 32 bytes in Standard Webhooks' form; it takes 24 to 64.
         kept = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-        folder.keep_secret(_WEBHOOK_SECRET_FILE, kept)
+        folder.keep_secret(file, kept)
     return kept

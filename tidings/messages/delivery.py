@@ -104,7 +104,8 @@ class SendRequest(Message):
     timeout: float
     """Seconds the provider call may take."""
     channel: Channel | None = None
-    """None: from a workflow that does not say how another provider may be chosen. Then none is."""
+    """Whose providers may take one another's place; None: no other is chosen, nor is it watched how it fares.
+    So it is with test notifications: the sandbox says nothing of the real ones."""
     last: Attempt | None = None
     """The attempt before."""
 

@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr
 
 from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, SetupError, TransientFailure
-from tidings.providers import push
+from tidings.providers import push, throwaway_key
 from tidings.providers.http2_call import Http2Client, require_http2
 from tidings.providers.http_call import HttpAnswer
 from tidings.providers.http_outcome import TOO_SOON, failure_for, retry_after
@@ -122,6 +122,19 @@ class ApnsProvider:
     def build(cls, settings: ProviderSettings) -> Self:
         """With its own settings from the environment."""
         return cls(settings, ApnsSettings.load())
+
+    @classmethod
+    def sandboxed(cls, settings: ProviderSettings) -> Self:
+        """For the sandbox, signed by a key of this process's own. Raises SetupError without the extra."""
+        own = ApnsSettings.load()
+        there = {
+            "apns_key": SecretStr(throwaway_key.elliptic("TIDINGS_APNS_KEY")),
+            "apns_key_id": "SANDBOX",
+            "apns_team_id": "SANDBOX",
+            "apns_topic": own.apns_topic or "invalid.tidings.sandbox",
+            "apns_url": settings.sandbox_url,
+        }
+        return cls(settings, own.model_copy(update=there))
 
     @property
     def missing(self) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from pydantic import Field, SecretStr
@@ -57,6 +57,16 @@ class AwsSettings(Settings):
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
+
+    def sandboxed(self, **there: str) -> Self:
+        """The same for the sandbox, at the address in `there`: in no region, with nobody's credentials."""
+        as_nobody = {
+            "aws_region": "sandbox",
+            "aws_access_key_id": "sandbox",
+            "aws_secret_access_key": SecretStr("sandbox"),
+            "aws_session_token": None,
+        }
+        return self.model_copy(update=as_nobody | there)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
-from tidings.providers import push
+from tidings.providers import push, throwaway_key
 from tidings.providers.fcm_token import ServiceAccount, ServiceAccountTokens
 from tidings.providers.http_call import HttpAnswer, open_session, post
 from tidings.providers.http_outcome import TOO_SOON, failure_for, retry_after
@@ -113,6 +113,24 @@ class FcmProvider:
     def build(cls, settings: ProviderSettings) -> Self:
         """With its own settings from the environment."""
         return cls(settings, FcmSettings.load())
+
+    @classmethod
+    def sandboxed(cls, settings: ProviderSettings) -> Self:
+        """For the sandbox, signed by a key of this process's own. Raises SetupError without the extra."""
+        sandbox = f"{settings.sandbox_url.rstrip('/')}/fcm"
+        account = {
+            "type": "service_account",
+            "project_id": "sandbox",
+            "client_email": "nobody@sandbox.invalid",
+            "private_key": throwaway_key.rsa(_SETTING),
+        }
+        there = {
+            "fcm_service_account": SecretStr(json.dumps(account)),
+            "fcm_project": None,
+            "fcm_url": sandbox,
+            "fcm_token_url": f"{sandbox}/token",
+        }
+        return cls(settings, FcmSettings.load().model_copy(update=there))
 
     @property
     def missing(self) -> str | None:

@@ -10,6 +10,9 @@ from uuid import UUID
 
 from tidings.domain.vocabulary import Channel, Priority
 
+RESPONSE_BYTES = 1024
+"""How much of a webhook target's answer is kept with the attempt. Temporal's history has it several times."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingAttachment:
@@ -43,6 +46,8 @@ class OutgoingMessage:
     """A push message replaces an earlier one with the same key on the device."""
     expires_at: datetime | None = None
     """After this nobody wants to see it any more."""
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """`webhook`: the secrets of the recipient's endpoint, if it has any of its own."""
 
     @property
     def key(self) -> str:
@@ -52,9 +57,13 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A provider took the message. `reference` is the provider's own id for it, if it gave one."""
+    """A provider took the message. `reference` is the provider's own id for it, if it gave one.
+
+    `response`: the beginning of a webhook target's answer, at most `RESPONSE_BYTES` of it.
+    """
 
     reference: str | None = None
+    response: str | None = None
 
 
 class Provider(Protocol):

@@ -1,5 +1,6 @@
 """The providers of this process, by name and channel: each entry of the catalogue, built."""
 
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint
 from typing import Protocol
 
@@ -9,7 +10,8 @@ from tidings.domain.providers import ProviderEntry
 from tidings.domain.vocabulary import Channel
 from tidings.errors import ProviderMisconfigured, SetupError
 from tidings.provider_catalogue import GROUP, Catalogue, catalogue, one_line
-from tidings.providers.protocol import Provider
+from tidings.providers.protocol import NeedsSettings, Provider
+from tidings.providers.sandbox import SandboxProvider
 from tidings.settings import ProviderSettings
 
 log = structlog.get_logger(__name__)
@@ -18,7 +20,8 @@ log = structlog.get_logger(__name__)
 class ProviderClass(Protocol):
     """What an entry of `tidings.domain.providers.BUILT_IN` and an entry point of a package name.
 
-    A package's class also has `channels`, a tuple of Channel; of our own, the table says them.
+    A package's class also has `channels`, a tuple of Channel; of our own, the table says them. It may
+    have a class method `sandboxed(settings)` as well, which builds a provider that sends to the sandbox.
     """
 
     name: str
@@ -33,20 +36,23 @@ class ProviderClass(Protocol):
 
 
 class Providers:
-    """Finds the provider that is to send, and closes all of them."""
+    """Finds the provider that is to send, and closes all of them.
 
-    def __init__(self, providers: dict[ProviderEntry, Provider]) -> None:
+    `stand_ins`, if there are any, take the place of those that are not set up.
+    """
+
+    def __init__(
+        self, providers: dict[ProviderEntry, Provider], stand_ins: "SandboxedProviders | None" = None
+    ) -> None:
         self._providers = providers
+        self._stand_ins = stand_ins
 
     def get(self, name: str, channel: Channel) -> Provider:
         """The provider of that name for that channel. Raises ProviderMisconfigured if there is none."""
-        known = {entry.name: built for entry, built in self._providers.items() if channel in entry.channels}
-        if name not in known:
-            raise ProviderMisconfigured(
-                "provider_unknown",
-                f"no provider {name!r} for {channel} here; there is: {', '.join(sorted(known)) or 'none'}",
-            )
-        return known[name]
+        provider = self._providers[find(self._providers, name, channel)]
+        if self._stand_ins is not None and lacks(provider) is not None:
+            return self._stand_ins.get(name, channel)
+        return provider
 
     async def aclose(self) -> None:
         """Close every provider's connections; what one raises keeps no other from it."""
@@ -57,8 +63,65 @@ class Providers:
                 log.exception("provider_not_closed", provider=entry.name)
 
 
-def build_providers(settings: ProviderSettings, known: Catalogue | None = None) -> Providers:
-    """Every provider of the catalogue, by default this installation's.
+class SandboxedProviders:
+    """The same providers with the sandbox for a vendor: for test keys. Nothing of theirs leads elsewhere.
+
+    One is built when it is first asked for: a system may never use it, and keys that it signs with take time.
+    """
+
+    def __init__(self, settings: ProviderSettings, known: Catalogue | None = None) -> None:
+        # A package's provider may read these: it has no use for credentials here.
+        self._settings = settings.model_copy(
+            update={"smtp_username": None, "smtp_password": None, "webhook_secret": None}
+        )
+        self._known = known or catalogue()
+        self._built: dict[ProviderEntry, Provider] = {}
+
+    def get(self, name: str, channel: Channel) -> Provider:
+        """The provider of that name for that channel. Raises ProviderMisconfigured if there is none."""
+        entry = find(self._known.entries, name, channel)
+        if entry not in self._built:
+            self._built[entry] = self._build(entry)
+        return self._built[entry]
+
+    async def aclose(self) -> None:
+        """Close every provider's connections."""
+        await Providers(self._built).aclose()
+
+    def _build(self, entry: ProviderEntry) -> Provider:
+        """The provider for the sandbox; the plain sink where it cannot speak to the sandbox itself."""
+        try:
+            build = getattr(EntryPoint(entry.name, entry.target, GROUP).load(), "sandboxed", None)
+            provider: Provider | None = build(self._settings) if build else None
+        except Exception as error:
+            # An extra that is not installed, a key that is none: what is tried out is not held up by it.
+            log.info("sandboxed_by_sink", provider=entry.name, reason=one_line(error))
+            provider = None
+        return SandboxProvider(self._settings) if provider is None or lacks(provider) else provider
+
+
+def find(entries: Iterable[ProviderEntry], name: str, channel: Channel) -> ProviderEntry:
+    """The entry of that name for that channel. Raises ProviderMisconfigured if there is none."""
+    known = {entry.name: entry for entry in entries if channel in entry.channels}
+    if name not in known:
+        raise ProviderMisconfigured(
+            "provider_unknown",
+            f"no provider {name!r} for {channel} here; there is: {', '.join(sorted(known)) or 'none'}",
+        )
+    return known[name]
+
+
+def lacks(provider: Provider) -> str | None:
+    """What keeps a provider from sending: a setting, or what is to be installed; None if it is set up."""
+    return provider.missing if isinstance(provider, NeedsSettings) else None
+
+
+def build_providers(
+    settings: ProviderSettings,
+    known: Catalogue | None = None,
+    stand_ins: SandboxedProviders | None = None,
+) -> Providers:
+    """Every provider of the catalogue for live notifications, by default this installation's.
 
     Raises SetupError on settings that cannot work and on a package's provider that is none.
     """
@@ -66,7 +129,8 @@ def build_providers(settings: ProviderSettings, known: Catalogue | None = None) 
     if known.faults:
         faults = "; ".join(fault.text for fault in known.faults)
         raise SetupError(f"Installed packages bring what cannot be used: {faults}. Mend or uninstall them.")
-    return Providers({entry: build_provider(entry, settings) for entry in known.entries})
+    live = [entry for entry in known.entries if not entry.test_only]
+    return Providers({entry: build_provider(entry, settings) for entry in live}, stand_ins)
 
 
 def build_provider(entry: ProviderEntry, settings: ProviderSettings) -> Provider:

@@ -1,4 +1,8 @@
-"""`sandbox`: hands messages of a channel that has no provider of its own yet to the sandbox's inbox."""
+"""`sandbox`: hands a message to the sandbox's inbox as it is, whatever its channel.
+
+For test keys alone: where they pin it, and in place of each provider that cannot speak to the sandbox itself.
+A webhook shows there what its receiver would get.
+"""
 
 import base64
 import json
@@ -6,9 +10,11 @@ from typing import Self
 
 import aiohttp
 
+from tidings.domain.vocabulary import Channel
 from tidings.providers.http_call import HttpAnswer, open_session, post
 from tidings.providers.http_outcome import failure_for
 from tidings.providers.protocol import Acceptance, OutgoingAttachment, OutgoingMessage
+from tidings.providers.webhook import payload
 from tidings.settings import ProviderSettings
 
 
@@ -33,7 +39,7 @@ class SandboxProvider:
             "notification_id": str(message.notification_id),
             "recipient": message.recipient,
             "subject": message.subject,
-            "body": message.body,
+            "body": payload(message) if message.channel is Channel.WEBHOOK else message.body,
             "html": message.html,
             "metadata": message.metadata,
             "data": message.data,

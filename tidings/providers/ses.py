@@ -87,6 +87,11 @@ class SesProvider:
         """With its own settings from the environment."""
         return cls(settings, SesSettings.load())
 
+    @classmethod
+    def sandboxed(cls, settings: ProviderSettings) -> Self:
+        """For the sandbox: our own sender, and nobody's credentials."""
+        return cls(settings, SesSettings.load().sandboxed(ses_url=settings.sandbox_url))
+
     @property
     def missing(self) -> str | None:
         """What has to be there before anything can be sent, as far as settings alone can tell."""

@@ -7,8 +7,9 @@ may go by them.
 import asyncio
 import ssl
 from typing import Self
+from urllib.parse import urlsplit
 
-from tidings.errors import TransientFailure
+from tidings.errors import ProviderMisconfigured, TransientFailure
 from tidings.providers.mail import Mail, composed, parse_sender
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.smtp_connection import SILENT, SmtpConnection
@@ -38,8 +39,27 @@ class SmtpProvider:
         """From the shared settings alone."""
         return cls(settings)
 
+    @classmethod
+    def sandboxed(cls, settings: ProviderSettings) -> Self:
+        """For the sandbox's SMTP server."""
+        there = {
+            "smtp_host": urlsplit(settings.sandbox_url).hostname or "",
+            "smtp_port": settings.sandbox_smtp_port,
+            "smtp_tls": SmtpTls.NONE,
+            "smtp_username": None,
+            "smtp_password": None,
+        }
+        return cls(settings.model_copy(update=there))
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which nothing can be sent."""
+        return None if self._settings.smtp_host else "TIDINGS_SMTP_HOST"
+
     async def send(self, message: OutgoingMessage) -> Acceptance:
         """Hand the mail over. `Message-ID`, `Date` and the rest of it are the same for every attempt."""
+        if self.missing:
+            raise ProviderMisconfigured("smtp_not_set_up", f"{self.missing} is not set")
         mail = await composed(message, self._sender)
         deadline = asyncio.get_running_loop().time() + self._settings.provider_connect_timeout
         async with self._pool.place(deadline):

@@ -85,6 +85,11 @@ class SnsProvider:
         """With its own settings from the environment."""
         return cls(settings, SnsSettings.load())
 
+    @classmethod
+    def sandboxed(cls, settings: ProviderSettings) -> Self:
+        """For the sandbox: our own sender, and nobody's credentials."""
+        return cls(settings, SnsSettings.load().sandboxed(sns_url=settings.sandbox_url))
+
     @property
     def missing(self) -> str | None:
         """What has to be there before anything can be sent, as far as settings alone can tell."""

@@ -16,7 +16,7 @@ from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure
 from tidings.providers.http_call import open_connector, open_session, post
 from tidings.providers.http_outcome import failure_for
-from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.protocol import RESPONSE_BYTES, Acceptance, OutgoingMessage
 from tidings.providers.webhook_signature import WebhookSigner
 from tidings.providers.webhook_target import CheckedResolver, CheckedSockets, Lookup, TargetPolicy
 from tidings.providers.wording import shown
@@ -59,15 +59,17 @@ class WebhookProvider:
         except ValueError as error:
             raise PermanentFailure("target_invalid", shown(f"the URL {error}")) from error
         body = payload(message)
-        headers = self._signer.headers(message.key, datetime.now(UTC), body)
+        own = WebhookSigner(" ".join(message.signing_secrets)) if message.signing_secrets else None
+        headers = (own or self._signer).headers(message.key, datetime.now(UTC), body)
         headers["Content-Type"] = "application/json"
-        answer = await post(self._opened(), url, body.encode(), headers)
+        answer = await post(self._opened(), url, body.encode(), headers, answer_bytes=RESPONSE_BYTES)
         failure = failure_for(answer.status, answer.headers, answer.text)
         if answer.status == HTTPStatus.GONE and failure is not None:
-            raise PermanentFailure("webhook_gone", failure.message, suppresses=SuppressionReason.GONE)
+            failure = PermanentFailure("webhook_gone", failure.message, suppresses=SuppressionReason.GONE)
         if failure is not None:
+            failure.response = answer.text
             raise failure
-        return Acceptance()
+        return Acceptance(response=answer.text)
 
     async def aclose(self) -> None:
         """Close pooled connections."""

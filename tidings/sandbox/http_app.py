@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: the inbox page, its JSON form, the sink for sms and push, and a webhook receiver."""
+"""The sandbox over HTTP: the inbox page, its JSON form, the sink, and a webhook receiver."""
 
 import asyncio
 import json
