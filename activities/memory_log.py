@@ -63,6 +63,7 @@ class InMemoryDeliveryLog:
         entry = Suppression(
             id=new_id(),
             tenant=notification.tenant,
+            mode=notification.mode,
             channel=notification.channel,
             recipient=notification.recipient,
             reason=reason,

@@ -140,6 +140,10 @@ class ProviderSettings(Settings):
     """Where notifications of test keys go."""
     sandbox_smtp_port: int = Field(default=1025, ge=1, le=65535)
     """The port of the sandbox's SMTP server, on the host of `sandbox_url`."""
+    sandbox_secret: SecretStr | None = None
+    """What the sandbox signs its callbacks with. Without it they are refused."""
+    sandbox_callback_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+/?$")
+    """Where the sandbox reaches this API, if not at `public_url`."""
     sandbox_stands_in: bool = False
     """Whether the sandbox takes live notifications for providers that are not set up: on a developer's
     machine. In production a notification would be lost there, and be called sent."""

@@ -74,7 +74,9 @@ async def sandbox(database_url: str, temporal_client: Client) -> AsyncIterator[R
         running = await stack.enter_async_context(running_sandbox())
         configuration = WorkerConfiguration(
             database=DatabaseSettings(database_url=PostgresDsn(database_url)),
-            providers=ProviderSettings(smtp_port=running.smtp_port, sandbox_url=running.url),
+            providers=ProviderSettings(
+                smtp_host="127.0.0.1", smtp_port=running.smtp_port, sandbox_url=running.url
+            ),
             delivery=DeliverySettings(),
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )
@@ -237,7 +239,9 @@ async def test_it_survives_a_restart_of_the_api(
         async with running_sandbox() as running, contextlib.AsyncExitStack() as stack:
             configuration = WorkerConfiguration(
                 database=DatabaseSettings(database_url=PostgresDsn(database_url)),
-                providers=ProviderSettings(smtp_port=running.smtp_port, sandbox_url=running.url),
+                providers=ProviderSettings(
+                    smtp_host="127.0.0.1", smtp_port=running.smtp_port, sandbox_url=running.url
+                ),
                 delivery=DeliverySettings(),
                 worker=WorkerSettings(worker_shutdown_timeout=1),
             )

@@ -65,12 +65,12 @@ def remove(
 
 def _print(found: "list[Suppression]") -> None:
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "channel", "recipient", "reason", "by", "tenant", "since"):
+    for column in ("id", "channel", "recipient", "reason", "by", "tenant", "mode", "since"):
         table.add_column(column, no_wrap=column != "recipient", overflow="fold")
     for suppression in found:
         table.add_row(
             *(str(suppression.id), suppression.channel, Text(suppression.recipient), suppression.reason),
-            *(suppression.provider, Text(suppression.tenant)),
+            *(suppression.provider, Text(suppression.tenant), suppression.mode),
             screen.short_time(suppression.created_at.isoformat()),
         )
     screen.wide_console().print(table if found else "Nobody is suppressed.")

@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import Select
 
 from tidings.database.rows import RECEIPT_COLUMNS, storable
 from tidings.database.storage import fetch
-from tidings.database.suppressions import put_on_list, put_on_list_parameters
+from tidings.database.suppressions import is_of_mode, put_on_list, put_on_list_parameters
 from tidings.database.tables import notifications, receipts
 from tidings.domain.identifiers import new_id
 from tidings.domain.receipt import Receipt, ReceiptKind, Received
@@ -41,6 +41,7 @@ class PostgresReceiptLog:
             "receipt_error_message": storable(error.message if error else None),
             "receipt_occurred_at": receipt.occurred_at,
             **put_on_list_parameters(new_id(), receipt.suppresses, receipt.provider),
+            "the_mode": receipt.mode,
         }
         rows = await fetch(self._engine, _RECEIVE, parameters)
         if not rows:
@@ -87,7 +88,7 @@ def _moves() -> ColumnElement[bool]:
 
 def _receive() -> Select[Any]:
     row = notifications.c
-    this = row.id == bindparam("the_id", type_=row.id.type)
+    this = and_(row.id == bindparam("the_id", type_=row.id.type), is_of_mode())
     repeated = (
         exists()
         .where(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     tuple_,
 )
@@ -27,7 +28,7 @@ from tidings.database.tables import notifications, suppressions
 from tidings.domain.receipt import SuppressionReason
 from tidings.domain.record import Position
 from tidings.domain.suppression import Suppression
-from tidings.domain.vocabulary import Channel
+from tidings.domain.vocabulary import Channel, KeyMode
 
 _PUBLIC = [column for column in suppressions.c if column.name in Suppression.model_fields]
 _NEWEST_FIRST = (suppressions.c.created_at.desc(), suppressions.c.id.desc())
@@ -45,6 +46,7 @@ class SuppressionRepository:
         after: Position | None,
         limit: int,
         *,
+        mode: KeyMode | None = None,
         channel: Channel | None = None,
         recipient: str | None = None,
     ) -> list[Suppression]:
@@ -52,6 +54,8 @@ class SuppressionRepository:
         statement = select(*_PUBLIC)
         if tenant is not None:
             statement = statement.where(suppressions.c.tenant == tenant)
+        if mode is not None:
+            statement = statement.where(suppressions.c.mode == mode)
         if channel is not None:
             statement = statement.where(suppressions.c.channel == channel)
         if recipient is not None:
@@ -64,11 +68,15 @@ class SuppressionRepository:
         rows = await fetch(self._engine, statement.order_by(*_NEWEST_FIRST).limit(limit))
         return [Suppression.model_validate(row) for row in rows]
 
-    async def remove(self, tenant: str | None, id: UUID) -> Suppression | None:
+    async def remove(
+        self, tenant: str | None, id: UUID, *, mode: KeyMode | None = None
+    ) -> Suppression | None:
         """Take a recipient off the list; None if the tenant (None: any tenant) has none of that id."""
         statement = delete(suppressions).where(suppressions.c.id == id)
         if tenant is not None:
             statement = statement.where(suppressions.c.tenant == tenant)
+        if mode is not None:
+            statement = statement.where(suppressions.c.mode == mode)
         rows = await fetch(self._engine, statement.returning(*_PUBLIC))
         return Suppression.model_validate(rows[0]) if rows else None
 
@@ -90,11 +98,17 @@ def suppression_as_json() -> ColumnElement[Any]:
     )
 
 
+def is_of_mode() -> ColumnElement[bool]:
+    """Whether the notification is of the mode `the_mode`, or that is null."""
+    given = bindparam("the_mode", type_=notifications.c.mode.type)
+    return or_(given.is_(None), notifications.c.mode == given)
+
+
 def put_on_list() -> Insert:
     """Put the recipient of the notification `the_id` on the list, once.
 
-    Parameters beside: `suppression_id`, `suppression_reason` (null: nobody is put there) and
-    `suppression_provider`.
+    Parameters beside: `the_mode` (see `is_of_mode`), `suppression_id`, `suppression_reason` (null: nobody is
+    put there) and `suppression_provider`.
     """
     reason = bindparam("suppression_reason", type_=suppressions.c.reason.type)
     row = notifications.c
@@ -111,14 +125,19 @@ def put_on_list() -> Insert:
         "created_at": func.now(),
     }
     found = select(*values.values()).where(
-        row.id == bindparam("the_id", type_=row.id.type), reason.is_not(None)
+        row.id == bindparam("the_id", type_=row.id.type), is_of_mode(), reason.is_not(None)
     )
     return insert(suppressions).from_select(list(values), found).on_conflict_do_nothing()
 
 
 def put_on_list_parameters(id: UUID, reason: SuppressionReason | None, provider: str) -> dict[str, Any]:
     """What `put_on_list` needs beside the notification; `id` is the entry's own."""
-    return {"suppression_id": id, "suppression_reason": reason, "suppression_provider": provider}
+    return {
+        "the_mode": None,
+        "suppression_id": id,
+        "suppression_reason": reason,
+        "suppression_provider": provider,
+    }
 
 
 def _of_the_notification() -> ColumnElement[bool]:

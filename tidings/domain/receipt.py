@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tidings.domain.notification import DeliveryError
-from tidings.domain.vocabulary import Status
+from tidings.domain.vocabulary import KeyMode, Status
 
 
 class ReceiptKind(StrEnum):
@@ -44,6 +44,8 @@ class Receipt(BaseModel):
     suppresses: SuppressionReason | None = None
     """Why the recipient must get nothing more; None if it may."""
     occurred_at: AwareDatetime
+    mode: KeyMode | None = None
+    """The only notifications it may be about, those of test keys, if the sandbox says so; None: any."""
 
 
 class Received(BaseModel):

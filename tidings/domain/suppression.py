@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tidings.domain.notification import DeliveryError
 from tidings.domain.receipt import SuppressionReason
-from tidings.domain.vocabulary import Channel
+from tidings.domain.vocabulary import Channel, KeyMode
 
 
 class Suppression(BaseModel):
@@ -16,6 +16,8 @@ class Suppression(BaseModel):
 
     id: UUID
     tenant: str
+    mode: KeyMode
+    """What the notifications of test keys meet with rules nobody out for live ones."""
     channel: Channel
     recipient: str
     reason: SuppressionReason

@@ -12,6 +12,7 @@ from tidings.local.temporal_server import NAMESPACE
 from tidings.settings import ProviderSettings, WebhookKeySettings
 
 _WEBHOOK_SECRET_FILE = "webhook_secret"  # noqa: S105 -- a file's name
+_SANDBOX_SECRET_FILE = "sandbox_secret"  # noqa: S105 -- a file's name
 _SIGNING_KEY_FILE = "webhook_signing_key"
 _LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -62,6 +63,10 @@ def program_environment(
     }
     if "sandbox_stands_in" not in chosen:
         given["TIDINGS_SANDBOX_STANDS_IN"] = "true"
+    if "sandbox_secret" not in chosen:
+        given["TIDINGS_SANDBOX_SECRET"] = _kept_key(folder, _SANDBOX_SECRET_FILE)
+    if "sandbox_callback_url" not in chosen and "public_url" not in chosen:
+        given["TIDINGS_SANDBOX_CALLBACK_URL"] = addresses.api
     if "webhook_secret" not in chosen:
         given["TIDINGS_WEBHOOK_SECRET"] = _kept_key(folder, _WEBHOOK_SECRET_FILE)
     if "webhook_signing_key" not in WebhookKeySettings.load().model_fields_set:

@@ -72,7 +72,12 @@ class SandboxedProviders:
     def __init__(self, settings: ProviderSettings, known: Catalogue | None = None) -> None:
         # A package's provider may read these: it has no use for credentials here.
         self._settings = settings.model_copy(
-            update={"smtp_username": None, "smtp_password": None, "webhook_secret": None}
+            update={
+                "smtp_username": None,
+                "smtp_password": None,
+                "webhook_secret": None,
+                "public_url": settings.sandbox_callback_url or settings.public_url,
+            }
         )
         self._known = known or catalogue()
         self._built: dict[ProviderEntry, Provider] = {}

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
 from tidings.domain.notification import DeliveryError
 from tidings.domain.receipt import Receipt, ReceiptKind, SuppressionReason
+from tidings.domain.vocabulary import KeyMode
 from tidings.errors import ForgedCallback, MalformedCallback
 from tidings.providers.callbacks.addresses import NOTIFICATION_PARAMETER
 from tidings.providers.callbacks.content import json_object, notification_id, reason, word
@@ -78,17 +79,23 @@ class TwilioCallbacks:
 
     name = "twilio"
 
-    def __init__(self, own: TwilioSettings) -> None:
-        self._token = own.twilio_auth_token.get_secret_value().encode() if own.twilio_auth_token else None
+    def __init__(self, own: TwilioSettings, settings: ProviderSettings | None = None) -> None:
+        self._signers: list[tuple[bytes, KeyMode | None]] = []
+        """Who may sign, and for which notifications: the sandbox for tests, unless it stands in."""
+        if own.twilio_auth_token is not None:
+            self._signers.append((own.twilio_auth_token.get_secret_value().encode(), None))
+        if settings is not None and settings.sandbox_secret is not None:
+            held_for = None if settings.sandbox_stands_in else KeyMode.TEST
+            self._signers.append((settings.sandbox_secret.get_secret_value().encode(), held_for))
 
     @classmethod
-    def build(cls, _settings: ProviderSettings) -> Self:
+    def build(cls, settings: ProviderSettings) -> Self:
         """With its own settings from the environment."""
-        return cls(TwilioSettings.load())
+        return cls(TwilioSettings.load(), settings)
 
     async def read(self, request: CallbackRequest, now: datetime) -> list[Receipt]:
         """The receipt in it, or none. `occurred_at` is `now`."""
-        parameters = self._checked(request)
+        parameters, mode = self._checked(request)
         sid, status = word(parameters.get("MessageSid")), word(parameters.get("MessageStatus"))
         if sid is None or status is None:
             raise MalformedCallback("twilio: MessageSid or MessageStatus is missing")
@@ -109,34 +116,37 @@ class TwilioCallbacks:
                 error=_error(status, code, parameters.get("ErrorMessage")) if failed else None,
                 suppresses=_suppresses(code, parameters.get("From")) if failed else None,
                 occurred_at=now,
+                mode=mode,
             )
         ]
 
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def _checked(self, request: CallbackRequest) -> dict[str, Any]:
-        """The parameters, once the signature has been found to be over them."""
-        if self._token is None:
+    def _checked(self, request: CallbackRequest) -> tuple[dict[str, Any], KeyMode | None]:
+        """The parameters, once the signature has been found to be over them, and whom they may be about."""
+        if not self._signers:
             raise ForgedCallback("twilio: TIDINGS_TWILIO_AUTH_TOKEN is not set")
         # Whether the body is signed as a form or by its hash is what the signed URL says.
         digests = _query(request.url).get("bodySHA256", [])
         form = [] if digests else _form(request.body)
         given = request.headers.get(SIGNATURE_HEADER, "").encode()
         matching = [
-            hmac.compare_digest(signature_of(self._token, url, form), given)
+            mode
+            for token, mode in self._signers
             for url in _spellings(request.url)
+            if hmac.compare_digest(signature_of(token, url, form), given)
         ]
-        if not any(matching):
+        if not matching:
             raise ForgedCallback(f"twilio: {SIGNATURE_HEADER} is missing or wrong")
         if not digests:
-            return _single(form)
+            return _single(form), matching[0]
         if digests != [hashlib.sha256(request.body).hexdigest()]:
             raise ForgedCallback("twilio: the body is not the one whose hash is in the URL")
         content = json_object(request.body)
         if content is None:
             raise MalformedCallback("twilio: the body is no JSON object")
-        return content
+        return content, matching[0]
 
 
 def signature_of(token: bytes, url: str, form: list[tuple[str, str]]) -> bytes:
