@@ -27,7 +27,7 @@ from tidings.domain.notification import DeliveryError, Notification
 from tidings.domain.receipt import Receipt, ReceiptKind, SuppressionReason
 from tidings.domain.record import NotificationRecord, Position
 from tidings.domain.suppression import Suppression
-from tidings.domain.vocabulary import Channel, Outcome, Status
+from tidings.domain.vocabulary import Channel, KeyMode, Outcome, Status
 
 LONG = "Token-A" * 500
 BOUNCED = DeliveryError(code="sendgrid_550", message="No such mailbox")
@@ -272,3 +272,33 @@ async def test_the_list_goes_on_from_a_position(
         seen += [suppression.recipient for suppression in found]
         after = Position(found[-1].created_at, found[-1].id)
     assert seen == [f"{number}@example.com" for number in reversed(range(5))]
+
+
+@pytest.mark.parametrize("mode", KeyMode)
+async def test_what_the_sandbox_says_is_said_of_test_notifications(
+    engine: AsyncEngine, receipts: PostgresReceiptLog, suppressions: SuppressionRepository, mode: KeyMode
+) -> None:
+    tenant = f"tenant-{new_id()}"
+    notification = await standing(engine, Status.SENT, tenant=tenant, mode=mode)
+    bounce = receipt_of(notification, FAILED, suppresses=SuppressionReason.HARD_BOUNCE, mode=KeyMode.TEST)
+    received = await receipts.receive(bounce)
+    assert received.moved is received.found is (mode is KeyMode.TEST)
+    listed = await suppressions.after(tenant, None, 10)
+    assert [one.mode for one in listed] == ([KeyMode.TEST] if mode is KeyMode.TEST else [])
+
+
+async def test_a_suppression_of_one_mode_holds_for_that_mode_alone(
+    engine: AsyncEngine, suppressions: SuppressionRepository
+) -> None:
+    log = PostgresDeliveryLog(engine)
+    tenant = f"tenant-{new_id()}"
+    test = await standing(engine, Status.SENT, tenant=tenant, mode=KeyMode.TEST)
+    await log.suppress(test.id, SuppressionReason.HARD_BOUNCE, "smtp")
+    for mode in KeyMode:
+        later = a_notification(tenant=tenant, mode=mode)
+        await log.persist(later, a_state(0, Status.PENDING, attempt_count=0, automatic_attempts=0))
+        begun = await log.begin(later.id, an_attempt(), a_state(1), "run-1")
+        assert begun.permitted is (mode is KeyMode.LIVE)
+    (listed,) = await suppressions.after(tenant, None, 10, mode=KeyMode.TEST)
+    assert await suppressions.after(tenant, None, 10, mode=KeyMode.LIVE) == []
+    assert await suppressions.remove(tenant, listed.id, mode=KeyMode.LIVE) is None

@@ -9,15 +9,25 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from tests.callbacks import PUBLIC_URL, twilio_callback, twilio_json_callback, twilio_reader
+from tests.callbacks import PUBLIC_URL, TWILIO_TOKEN, twilio_callback, twilio_json_callback, twilio_reader
 from tests.provider_support import provider_settings
 from tidings.domain.identifiers import new_id
 from tidings.domain.receipt import Receipt, ReceiptKind, SuppressionReason
+from tidings.domain.vocabulary import KeyMode
 from tidings.errors import ForgedCallback, MalformedCallback, SetupError
 from tidings.providers.callbacks.addresses import callback_url
 from tidings.providers.callbacks.protocol import CallbackRequest
-from tidings.providers.callbacks.twilio import REASONS, SIGNATURE_HEADER, STATUSES, SUPPRESSING, signature_of
+from tidings.providers.callbacks.twilio import (
+    REASONS,
+    SIGNATURE_HEADER,
+    STATUSES,
+    SUPPRESSING,
+    TwilioCallbacks,
+    signature_of,
+)
+from tidings.providers.twilio import TwilioSettings
 from tidings.settings import ProviderSettings
 
 ID, NOW = new_id(), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -272,3 +282,14 @@ def test_where_twilio_is_told_to_call() -> None:
     ):
         with pytest.raises(SetupError, match="TIDINGS_PUBLIC_URL"):
             ProviderSettings.load(_env_file=None, public_url=url)
+
+
+async def test_what_the_sandbox_signs_is_about_test_notifications_unless_it_stands_in() -> None:
+    notification = new_id()
+    own = TwilioSettings(_env_file=None, twilio_auth_token=SecretStr(TWILIO_TOKEN))
+    for stands_in, mode in ((False, KeyMode.TEST), (True, None)):
+        shared = provider_settings(sandbox_secret=SecretStr("of the sandbox"), sandbox_stands_in=stands_in)
+        reader = TwilioCallbacks(own, shared)
+        request = twilio_callback(notification, token="of the sandbox")
+        assert [receipt.mode for receipt in await reader.read(request, NOW)] == [mode]
+        assert [receipt.mode for receipt in await reader.read(twilio_callback(notification), NOW)] == [None]
