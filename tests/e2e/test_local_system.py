@@ -49,7 +49,7 @@ async def test_an_email_is_delivered_a_killed_worker_loses_nothing_and_all_stops
     assert accepted["workflow"]["url"].startswith(state["ui_url"])
     assert "<html" in (await caller.page(accepted["workflow"]["url"])).lower()
 
-    # A text message leaves as Twilio takes it, and the sandbox says later, as Twilio does, that it has arrived.
+    # A text message leaves as Twilio takes it; the sandbox says later, as Twilio does, that it has arrived.
     text = await caller.submit(channel="sms", recipient="+14155550005", body="On its way.")
     delivered = await caller.until(text["id"], "delivered")
     assert [(receipt["provider"], receipt["kind"]) for receipt in delivered["receipts"]] == [
