@@ -27,6 +27,7 @@ from tests.provider_support import (
 from tests.support import eventually
 from tests.worker_process import worker_process
 from tidings.domain.api_key import new_secret
+from tidings.domain.identifiers import new_id
 from tidings.domain.providers import BUILT_IN
 from tidings.domain.vocabulary import Channel, KeyMode
 from tidings.errors import SendFailure
@@ -92,8 +93,9 @@ class Keys:
 
 @pytest.fixture
 async def keys(database_url: str) -> Keys:
-    live, _ = await make_key(database_url)
-    test, _ = await make_key(database_url, secret=new_secret(KeyMode.TEST))
+    tenant = f"tenant-{new_id()}"
+    live, _ = await make_key(database_url, tenant)
+    test, _ = await make_key(database_url, tenant, new_secret(KeyMode.TEST))
     return Keys(live, test)
 
 
