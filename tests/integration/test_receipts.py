@@ -169,6 +169,23 @@ async def test_a_repetition_does_not_undo_a_retry_by_hand(
     assert (await record_of(engine, notification)).state.status is Status.SENT
 
 
+async def test_a_repetition_does_not_suppress_again_whom_somebody_took_off_the_list(
+    engine: AsyncEngine, receipts: PostgresReceiptLog, suppressions: SuppressionRepository
+) -> None:
+    tenant = f"tenant-{new_id()}"
+    notification = await standing(engine, Status.SENT, tenant=tenant)
+    bounce = receipt_of(notification, FAILED, suppresses=SuppressionReason.HARD_BOUNCE)
+    await receipts.receive(bounce)
+    (listed,) = await suppressions.after(tenant, None, 10)
+    await suppressions.remove(tenant, listed.id)
+
+    assert (await receipts.receive(bounce)).repeated
+    assert await suppressions.after(tenant, None, 10) == []
+    another = bounce.model_copy(update={"event_id": "another"})
+    await receipts.receive(another)
+    assert len(await suppressions.after(tenant, None, 10)) == 1
+
+
 async def test_a_bounce_that_overtakes_the_acceptance_waits_for_it(
     engine: AsyncEngine, receipts: PostgresReceiptLog
 ) -> None:

@@ -133,7 +133,9 @@ def _receive() -> Select[Any]:
         repeated.label("repeated"),
         exists(select(moved)).label("moved"),
     )
-    return answer.where(this).add_cte(kept, put_on_list().cte("put_on_list"))
+    # Whoever took the recipient off the list meanwhile knew of the receipt.
+    listed = put_on_list(not_(repeated)).cte("put_on_list")
+    return answer.where(this).add_cte(kept, listed)
 
 
 _RECEIVE = _receive()
