@@ -88,13 +88,17 @@ class ProviderCalls:
         """Call the provider, once. What it says comes back as a value, whatever it is; `limit` in seconds."""
         since = time.monotonic()
         answer = await self._answer(provider, message, mode, limit)
-        meter, seconds = self._meters[mode], time.monotonic() - since
-        meter.called(message.channel, provider, outcome_of(answer), seconds)
-        if isinstance(answer, ProviderMisconfigured):
-            # For the operator: the recipient and the caller can do nothing about it.
-            meter.misconfigured(message.channel, provider, answer.code)
-            log.error("provider_misconfigured", provider=provider, code=answer.code)
+        seconds = time.monotonic() - since
+        self._meters[mode].called(message.channel, provider, outcome_of(answer), seconds)
+        if isinstance(answer, SendFailure):
+            self.raise_alarm(provider, message.channel, mode, answer)
         return answer
+
+    def raise_alarm(self, provider: str, channel: Channel, mode: KeyMode, failure: SendFailure) -> None:
+        """Tell the operator of a fault of our set-up: recipient and caller can do nothing about it."""
+        if isinstance(failure, ProviderMisconfigured):
+            self._meters[mode].misconfigured(channel, provider, failure.code)
+            log.error("provider_misconfigured", provider=provider, code=failure.code)
 
     async def _answer(
         self, provider: str, message: OutgoingMessage, mode: KeyMode, limit: float

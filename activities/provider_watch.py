@@ -15,10 +15,10 @@ import structlog
 
 from activities.ports import ProviderHealthLog, SendMeter
 from tidings.domain.provider_health import (
-    NOT_WATCHED,
     SkippedProvider,
     SkipRule,
     is_failing,
+    is_watched,
     provider_instead,
 )
 from tidings.domain.vocabulary import Channel
@@ -122,7 +122,7 @@ class ProviderWatch:
     async def choose(self, request: SendRequest) -> Choice:
         """The provider of this attempt. Raises nothing: without the log, by what is known."""
         channel, asked = request.channel, request.provider
-        if channel is None or channel in NOT_WATCHED or not self.rule.after:
+        if channel is None or not is_watched(channel, asked) or not self.rule.after:
             return Choice(asked)
         known = self._of(channel, asked)
         skipped = self._skipped(channel, request.terms.route)
@@ -148,7 +148,7 @@ class ProviderWatch:
 
     def ended(self, choice: Choice, failure: SendFailure | None) -> None:
         """Count it, and skip the provider or take it back if that follows. Waits for nobody."""
-        if choice.channel is None:
+        if choice.channel is None or not is_watched(choice.channel, choice.provider):
             return
         known = self._of(choice.channel, choice.provider)
         if not is_failing(failure):

@@ -135,6 +135,7 @@ class SendActivities:
         try:
             message = await self._calls.message(notification, request.number, contents)
         except SendFailure as failure:
+            self._calls.raise_alarm(choice.provider, notification.channel, notification.mode, failure)
             return failure
         uncalled.pop_all()
         answer = await self._calls.make(choice.provider, message, notification.mode, request.timeout)

@@ -169,6 +169,41 @@ async def test_a_repetition_does_not_undo_a_retry_by_hand(
     assert (await record_of(engine, notification)).state.status is Status.SENT
 
 
+async def test_a_bounce_of_the_first_message_says_nothing_of_a_second_that_may_have_gone_out(
+    engine: AsyncEngine, receipts: PostgresReceiptLog
+) -> None:
+    notification = await standing(engine, Status.SENT)
+    await receipts.receive(receipt_of(notification, FAILED))
+    log = PostgresDeliveryLog(engine)
+    again = a_state(4, attempt_count=2, provider_reference="ref-1")
+    assert (await log.begin(notification.id, an_attempt(2), again, "run-2")).permitted
+    lost = finished(an_attempt(2), Outcome.UNKNOWN)
+    await log.record(notification.id, again.moved(Status.UNKNOWN, NOW), lost)
+
+    dropped = receipt_of(notification, FAILED, event_id="another", provider_reference="ref-1")
+    assert not (await receipts.receive(dropped)).moved
+    assert (await record_of(engine, notification)).state.status is Status.UNKNOWN
+    of_the_second = receipt_of(notification, FAILED, event_id="a third", provider_reference="ref-2")
+    assert (await receipts.receive(of_the_second)).moved
+
+
+async def test_a_repetition_does_not_suppress_again_whom_somebody_took_off_the_list(
+    engine: AsyncEngine, receipts: PostgresReceiptLog, suppressions: SuppressionRepository
+) -> None:
+    tenant = f"tenant-{new_id()}"
+    notification = await standing(engine, Status.SENT, tenant=tenant)
+    bounce = receipt_of(notification, FAILED, suppresses=SuppressionReason.HARD_BOUNCE)
+    await receipts.receive(bounce)
+    (listed,) = await suppressions.after(tenant, None, 10)
+    await suppressions.remove(tenant, listed.id)
+
+    assert (await receipts.receive(bounce)).repeated
+    assert await suppressions.after(tenant, None, 10) == []
+    another = bounce.model_copy(update={"event_id": "another"})
+    await receipts.receive(another)
+    assert len(await suppressions.after(tenant, None, 10)) == 1
+
+
 async def test_a_bounce_that_overtakes_the_acceptance_waits_for_it(
     engine: AsyncEngine, receipts: PostgresReceiptLog
 ) -> None:

@@ -211,7 +211,7 @@ async def test_the_command_shows_who_is_skipped(engine: AsyncEngine, database_ur
     assert states["email", "smtp"] == "skipped"
     assert states["email", "ses"] == "probing"
     assert states["email", "sendgrid"] == "ok"
-    assert states["webhook", "webhook"] is None
+    assert states["webhook", "webhook"] is states["chat", "apprise"] is states["push", "webpush"] is None
     assert shown["state_unknown"] is None
     [row] = [row for row in shown["providers"] if row["name"] == "smtp"]
     assert (row["failures"], row["skips"], row["last_code"]) == (5, 1, "smtp_421")

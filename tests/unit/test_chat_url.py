@@ -80,6 +80,11 @@ def test_services_are_taken_and_kept_as_they_are(url: str) -> None:
         "slack://secretword/ä",
         "slack://secretword/?" + "a" * 2048,
         "json://a@b@example.com?/secretword#?template=x",
+        # Apprise dials what stands before the second @.
+        "json://secretword@127.0.0.1:25@example.com/a",
+        "json://secretword@2130706433@example.com/a",
+        "nctalk://secretword\\@127.0.0.1@example.com/a",
+        "json://10.0.0.1\\@example.com/secretword",
     ],
 )
 def test_all_else_is_refused_without_a_word_of_it(url: str) -> None:

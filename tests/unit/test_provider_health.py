@@ -295,7 +295,15 @@ async def test_without_its_log_a_worker_goes_on_with_what_it_knows(
     assert (await watch.choose(a_request())).provider == "b"
 
 
-@pytest.mark.parametrize("given", [{"channel": None}, {"channel": Channel.WEBHOOK}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"channel": None},
+        {"channel": Channel.WEBHOOK},
+        {"channel": Channel.CHAT},
+        {"channel": Channel.PUSH, "provider": "webpush", "route": ["webpush", "fcm"]},
+    ],
+)
 async def test_it_is_not_watched_how_targets_and_older_workflows_fare(
     health: InMemoryProviderHealth, clock: Clock, given: dict[str, Any]
 ) -> None:
@@ -304,6 +312,17 @@ async def test_it_is_not_watched_how_targets_and_older_workflows_fare(
         watch.ended(await watch.choose(a_request(**given)), DOWN)
     await watch.aclose()
     assert await health.skipped() == []
+
+
+async def test_web_push_in_place_of_another_is_not_watched_either(
+    health: InMemoryProviderHealth, clock: Clock
+) -> None:
+    watch = a_watch(health, clock)
+    request = a_request("fcm", ["fcm", "webpush"], channel=Channel.PUSH)
+    for _ in range(8):
+        watch.ended(await watch.choose(request), DOWN)
+    await watch.aclose()
+    assert [skipped.provider for skipped in await health.skipped()] == ["fcm"]
 
 
 class SeveralWorkers(RuleBasedStateMachine):

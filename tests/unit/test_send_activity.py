@@ -142,6 +142,23 @@ async def test_nobody_is_called_while_the_secrets_of_an_endpoint_are_not_known(
     assert not sandboxed.calls
 
 
+async def test_an_endpoint_whose_key_is_missing_raises_the_alarm() -> None:
+    raised: list[tuple[Channel, str, str]] = []
+
+    class Meter(NothingCounted):
+        def misconfigured(self, channel: Channel, provider: str, code: str) -> None:
+            raised.append((channel, provider, code))
+
+    log = InMemoryDeliveryLog()
+    notification = await persisted(log, channel="webhook", recipient="https://example.com/hook")
+    missing = Secrets(ProviderMisconfigured("webhook_key_missing", "no key"))
+    calls = ProviderCalls(ScriptedProvider([None]), secrets=missing, meter=Meter())
+    environment = ActivityEnvironment()
+    environment.info = environment.default_info()
+    await environment.run(SendActivities(log, calls).send, request_for(notification))
+    assert raised == [(Channel.WEBHOOK, "smtp", "webhook_key_missing")]
+
+
 async def test_without_a_sandbox_a_test_notification_reaches_nobody() -> None:
     log, live = InMemoryDeliveryLog(), ScriptedProvider([None])
     notification = await persisted(log, mode=KeyMode.TEST)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show providers and routes by this environment and `.env` (run it where the worker runs), and who is
     skipped because it keeps failing."""
-    from tidings.domain.provider_health import NOT_WATCHED
+    from tidings.domain.provider_health import is_watched
     from tidings.provider_catalogue import catalogue
     from tidings.settings import DeliverySettings, ProviderSettings
 
@@ -47,7 +47,7 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
                 "missing": missing[entry.name],
                 **_health(
                     skipped.get((channel, entry.name)),
-                    known=unreadable is None and channel not in NOT_WATCHED,
+                    known=unreadable is None and is_watched(channel, entry.name),
                 ),
                 "test_only": entry.test_only,
                 "stood_in_for": settings.sandbox_stands_in and missing[entry.name] is not None,

@@ -72,6 +72,12 @@ def _moves() -> ColumnElement[bool]:
         _given("provider_reference").is_(None),
         row.provider_reference == _given("provider_reference"),
     )
+    # What may have gone out has no reference yet: one that stands there is of a message before it.
+    not_earlier = or_(
+        row.provider_reference.is_(None),
+        _given("provider_reference").is_(None),
+        row.provider_reference != _given("provider_reference"),
+    )
     from_delivered = (Status.SENT, Status.UNKNOWN, Status.SENDING, Status.RETRYING, Status.FAILED)
     return or_(
         and_(
@@ -81,7 +87,10 @@ def _moves() -> ColumnElement[bool]:
         ),
         and_(
             _given("kind") == ReceiptKind.FAILED.value,
-            or_(and_(row.status == Status.SENT.value, same), row.status == Status.UNKNOWN.value),
+            or_(
+                and_(row.status == Status.SENT.value, same),
+                and_(row.status == Status.UNKNOWN.value, not_earlier),
+            ),
         ),
     )
 
@@ -133,7 +142,9 @@ def _receive() -> Select[Any]:
         repeated.label("repeated"),
         exists(select(moved)).label("moved"),
     )
-    return answer.where(this).add_cte(kept, put_on_list().cte("put_on_list"))
+    # Whoever took the recipient off the list meanwhile knew of the receipt.
+    listed = put_on_list(not_(repeated)).cte("put_on_list")
+    return answer.where(this).add_cte(kept, listed)
 
 
 _RECEIVE = _receive()

@@ -104,8 +104,8 @@ def is_of_mode() -> ColumnElement[bool]:
     return or_(given.is_(None), notifications.c.mode == given)
 
 
-def put_on_list() -> Insert:
-    """Put the recipient of the notification `the_id` on the list, once.
+def put_on_list(*conditions: ColumnElement[bool]) -> Insert:
+    """Put the recipient of the notification `the_id` on the list, once, under these conditions.
 
     Parameters beside: `the_mode` (see `is_of_mode`), `suppression_id`, `suppression_reason` (null: nobody is
     put there) and `suppression_provider`.
@@ -125,7 +125,7 @@ def put_on_list() -> Insert:
         "created_at": func.now(),
     }
     found = select(*values.values()).where(
-        row.id == bindparam("the_id", type_=row.id.type), is_of_mode(), reason.is_not(None)
+        row.id == bindparam("the_id", type_=row.id.type), is_of_mode(), reason.is_not(None), *conditions
     )
     return insert(suppressions).from_select(list(values), found).on_conflict_do_nothing()
 

@@ -74,6 +74,8 @@ def checked_chat_url(url: str) -> str:
     if refused or (parts.fragment and (parts.query or set(parts.fragment) & set("?&=;"))):
         raise ValueError("must not carry parameters but those that docs/providers/apprise.md allows")
     if scheme in SELF_HOSTED:
+        if parts.netloc.count("@") > 1 or "\\" in parts.netloc:
+            raise ValueError("must have one @ at most before its host, and no \\: percent-encode them")
         _check_host(parts.netloc.rpartition("@")[2], port)
     return url
 

@@ -11,8 +11,8 @@ from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure,
 LONGEST_SKIP = 600.0
 """Seconds. A provider that is back is found out within this time by the next message for it."""
 
-NOT_WATCHED = frozenset({Channel.WEBHOOK})
-"""There the one that fails is the target, which is another one for each message."""
+_TO_ANYWHERE = frozenset({Channel.WEBHOOK, Channel.CHAT})
+_PUSH_TO_ANYWHERE = "webpush"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,15 @@ class SkippedProvider:
     left: float
     probing: bool
     changed_at: datetime
+
+
+def is_watched(channel: Channel, provider: str) -> bool:
+    """Whether failures speak against the provider at all.
+
+    Where each recipient says which host is called, the one that fails is that host, and it says nothing of
+    other messages: nobody may have a provider skipped by naming hosts that are down.
+    """
+    return channel not in _TO_ANYWHERE and provider != _PUSH_TO_ANYWHERE
 
 
 def is_failing(failure: SendFailure | None) -> bool:
