@@ -30,6 +30,8 @@ from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure, SetupError
 from tidings.providers.mail import Mail, Sender, compose, parse_sender
 
+pytestmark = pytest.mark.figure("hostile messages: no injection, no misdelivery")
+
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 SENDER = Sender("Tidings", "no-reply@tidings.example")
 EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "It works."}

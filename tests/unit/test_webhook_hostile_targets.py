@@ -305,6 +305,7 @@ def test_there_are_enough_hostile_cases() -> None:
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", LITERALS)
+@pytest.mark.figure("webhook targets: addresses off the public internet, in every notation")
 async def test_no_address_off_the_public_internet_is_called(host: str, scheme: str) -> None:
     failure, reached = await attempt(f"{scheme}://{host}:8080/hooks", Names())
     assert reached == []
@@ -321,6 +322,7 @@ async def test_the_caller_hears_that_it_is_for_good(host: str) -> None:
 
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize(("host", "answers"), NAMES)
+@pytest.mark.figure("webhook targets: names that lead off the public internet")
 async def test_no_name_leads_off_the_public_internet(host: str, answers: list[str]) -> None:
     failure, reached = await attempt(f"https://{host}/hooks", Names(answers))
     assert reached == []
@@ -329,6 +331,7 @@ async def test_no_name_leads_off_the_public_internet(host: str, answers: list[st
 
 
 @pytest.mark.parametrize("url", FORMS)
+@pytest.mark.figure("webhook targets: URLs that can be read in two ways")
 async def test_what_can_be_read_in_two_ways_is_neither_submitted_nor_looked_up(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(is not|must not|needs)"):
         checked_recipient(Channel.WEBHOOK, url)
@@ -367,6 +370,7 @@ REBINDING = [
 
 
 @pytest.mark.parametrize("answers", REBINDING)
+@pytest.mark.figure("webhook targets: names that change their answer")
 async def test_a_name_that_changes_its_answer_is_called_where_it_was_checked(
     answers: list[list[str]],
 ) -> None:
@@ -390,6 +394,7 @@ async def test_a_name_that_changes_its_answer_is_called_where_it_was_checked(
         "http://public.example/",
     ],
 )
+@pytest.mark.figure("webhook targets: redirects")
 async def test_a_redirect_leads_nowhere(status: int, location: str) -> None:
     calls = 0
 
@@ -447,6 +452,7 @@ async def test_an_operator_may_allow_networks(networks: str, host: str, address:
         ("::1/128", "127.0.0.1"),
     ],
 )
+@pytest.mark.figure("webhook targets: networks beside an allowed one")
 async def test_nothing_beside_an_allowed_network_is_called(networks: str, host: str) -> None:
     names = Names(["10.0.0.1", "127.0.0.1"]) if host.endswith("hostile") else Names()
     failure, reached = await attempt(f"http://{host}/", names, networks)
