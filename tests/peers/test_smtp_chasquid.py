@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.delivering import deliver
 from tests.peers.chasquid import DOMAIN, PASSWORD, USER, Chasquid, running_chasquid
 from tests.provider_support import outgoing, provider_settings
 from tests.support import eventually
@@ -41,11 +42,7 @@ def provider(server: Chasquid, **given: Any) -> SmtpProvider:
 
 
 async def send(server: Chasquid, message: OutgoingMessage, **given: Any) -> Acceptance:
-    smtp = provider(server, **given)
-    try:
-        return await smtp.send(message)
-    finally:
-        await smtp.aclose()
+    return await deliver(provider(server, **given), message)
 
 
 async def failure(server: Chasquid, recipient: str = USER, **given: Any) -> SendFailure:
