@@ -58,6 +58,7 @@ def test_the_status_decides(status: int, kind: type[SendFailure]) -> None:
     assert found.message.endswith("no such hook … for … in #…")
     assert getattr(found, "retry_after", None) == (timedelta(seconds=7) if kind is TransientFailure else None)
     assert getattr(found, "suppresses", None) == ("gone" if status == 410 else None)
+    assert getattr(found, "of_message", False) == (status == 429), "our rate is no fault of the service"
 
 
 @pytest.mark.parametrize(

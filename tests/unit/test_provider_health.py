@@ -295,7 +295,9 @@ async def test_without_its_log_a_worker_goes_on_with_what_it_knows(
     assert (await watch.choose(a_request())).provider == "b"
 
 
-@pytest.mark.parametrize("given", [{"channel": None}, {"channel": Channel.WEBHOOK}])
+@pytest.mark.parametrize(
+    "given", [{"channel": None}, {"channel": Channel.WEBHOOK}, {"channel": Channel.CHAT}]
+)
 async def test_it_is_not_watched_how_targets_and_older_workflows_fare(
     health: InMemoryProviderHealth, clock: Clock, given: dict[str, Any]
 ) -> None:

@@ -87,6 +87,9 @@ def test_the_status_decides(status: int, kind: type[SendFailure], code: str) -> 
     assert found.message.endswith("said so")
     assert getattr(found, "retry_after", None) == (timedelta(seconds=7) if kind is TransientFailure else None)
     assert getattr(found, "suppresses", None) == ("gone" if status in (404, 410) else None)
+    assert getattr(found, "of_message", False) == (status in (406, 429)), (
+        "our rate is no fault of the service"
+    )
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

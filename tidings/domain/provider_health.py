@@ -11,8 +11,8 @@ from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure,
 LONGEST_SKIP = 600.0
 """Seconds. A provider that is back is found out within this time by the next message for it."""
 
-NOT_WATCHED = frozenset({Channel.WEBHOOK})
-"""There the one that fails is the target, which is another one for each message."""
+NOT_WATCHED = frozenset({Channel.WEBHOOK, Channel.CHAT})
+"""There the one that fails is the recipient's own service, which is another one for each message."""
 
 
 @dataclass(frozen=True, slots=True)
