@@ -29,8 +29,8 @@ test: $(DEV) ## run all tests, on real servers; ARGS="-k cancel" passes options 
 test-unit: $(DEV) ## run the tests that need no server
 	$(BIN)/pytest tests/unit $(ARGS)
 
-test-peers: $(DEV) ## run the tests against software of others, which they fetch; -rs says what was skipped and why
-	$(BIN)/pytest -m peer -rs $(ARGS)
+test-peers: $(DEV) ## run the tests against software of others, which they fetch; what was shown, or skipped: build/figures.md
+	$(BIN)/pytest -m "peer or figure" -rs --figures=build/figures.md $(ARGS)
 
 histories: $(DEV) ## record anew what the replay tests replay; ARGS="sent_at_once" names some, "--keep NAME" keeps the old
 	$(BIN)/python -m tests.replay.record $(ARGS)

@@ -14,10 +14,20 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from tests.figures import Figures
 from tests.support import free_port
 from tidings.local.postgres import PostgresServer
 from tidings.local.temporal_server import NAMESPACE, TemporalServer
 from tidings.temporal.names import SEARCH_ATTRIBUTES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", type=Path, metavar="FILE", help="write what the run has shown to FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (file := config.getoption("--figures")) is not None:
+        config.pluginmanager.register(Figures(file))
 
 
 @pytest.fixture(scope="session")

@@ -142,6 +142,11 @@ async def test_what_is_not_public_is_refused_before_a_connection(url: str) -> No
 
 
 @pytest.mark.parametrize("scheme", ["slack", "discord", "tgram", "gchat", "webex"])
+@pytest.mark.peer(
+    provider="apprise",
+    peer="apprise (PyPI)",
+    exercises="hosted services end at the address that was checked: refused",
+)
 async def test_hosted_services_go_to_checked_addresses_too(scheme: str) -> None:
     urls = {
         "slack": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",

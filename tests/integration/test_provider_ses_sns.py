@@ -20,7 +20,8 @@ from tests.aws import (
     sns,
     without_aws,
 )
-from tests.provider_support import outgoing, provider_settings, running_sandbox, serving
+from tests.delivering import deliver, mail, refused, sms
+from tests.provider_support import provider_settings, running_sandbox, serving
 from tests.support import free_port
 from tidings.domain.vocabulary import Channel
 from tidings.errors import (
@@ -30,7 +31,7 @@ from tidings.errors import (
     TransientFailure,
     UnknownOutcome,
 )
-from tidings.providers.protocol import Acceptance, OutgoingMessage, Provider
+from tidings.providers.protocol import OutgoingMessage, Provider
 
 try:
     import aiobotocore.session  # noqa: F401
@@ -43,28 +44,7 @@ aws = pytest.mark.skipif(not AWS, reason="aiobotocore (extra `aws`) is not insta
 QUICK = provider_settings(provider_connect_timeout=2, provider_response_timeout=0.2)
 
 
-def sms(recipient: str = "+14155550100", **given: Any) -> OutgoingMessage:
-    return outgoing(Channel.SMS, recipient, **{"subject": None, **given})
-
-
-def mail(recipient: str = "ada@example.com", **given: Any) -> OutgoingMessage:
-    return outgoing(Channel.EMAIL, recipient, **given)
-
-
 BOTH = pytest.mark.parametrize(("build", "message"), [(ses, mail()), (sns, sms())])
-
-
-async def deliver(provider: Provider, message: OutgoingMessage) -> Acceptance:
-    try:
-        return await provider.send(message)
-    finally:
-        await provider.aclose()
-
-
-async def refused(provider: Provider, message: OutgoingMessage) -> SendFailure:
-    with pytest.raises(SendFailure) as raised:
-        await deliver(provider, message)
-    return raised.value
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 import aiohttp
 import pytest
 
-from tests.provider_support import outgoing, provider_settings, running_sandbox, serving
+from tests.delivering import deliver, mail, refused, sms
+from tests.provider_support import provider_settings, running_sandbox, serving
 from tests.support import free_port
 from tidings.domain.vocabulary import Channel
 from tidings.errors import (
@@ -20,7 +21,7 @@ from tidings.errors import (
     TransientFailure,
     UnknownOutcome,
 )
-from tidings.providers.protocol import Acceptance, OutgoingMessage, Provider
+from tidings.providers.protocol import OutgoingMessage, Provider
 from tidings.providers.sendgrid import SendgridProvider, SendgridSettings
 from tidings.providers.twilio import TwilioProvider, TwilioSettings
 from tidings.settings import ProviderSettings
@@ -48,27 +49,6 @@ def sendgrid(url: str, settings: ProviderSettings | None = None, **given: Any) -
     }
     own = SendgridSettings(_env_file=None, **{**defaults, **given})
     return SendgridProvider(settings or provider_settings(), own)
-
-
-def sms(recipient: str = "+14155550100", **given: Any) -> OutgoingMessage:
-    return outgoing(Channel.SMS, recipient, **{"subject": None, **given})
-
-
-def mail(recipient: str = "ada@example.com", **given: Any) -> OutgoingMessage:
-    return outgoing(Channel.EMAIL, recipient, **given)
-
-
-async def deliver(provider: Provider, message: OutgoingMessage) -> Acceptance:
-    try:
-        return await provider.send(message)
-    finally:
-        await provider.aclose()
-
-
-async def refused(provider: Provider, message: OutgoingMessage) -> SendFailure:
-    with pytest.raises(SendFailure) as raised:
-        await deliver(provider, message)
-    return raised.value
 
 
 async def test_an_sms_stands_in_the_inbox_under_twilio() -> None:

@@ -7,6 +7,7 @@ import pytest
 from standardwebhooks import Webhook
 
 import tidings
+from tests.delivering import deliver
 from tests.provider_support import Handler, outgoing, provider_settings, running_sandbox, serving
 from tests.support import eventually, free_port
 from tidings.domain.vocabulary import Channel
@@ -17,18 +18,11 @@ from tidings.errors import (
     TransientFailure,
     UnknownOutcome,
 )
-from tidings.providers.protocol import Acceptance, OutgoingMessage
+from tidings.providers.protocol import Acceptance
 from tidings.providers.webhook import WebhookProvider
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + "A" * 32]
-
-
-async def deliver(provider: WebhookProvider, message: OutgoingMessage) -> Acceptance:
-    try:
-        return await provider.send(message)
-    finally:
-        await provider.aclose()
 
 
 async def call(url: str, **settings: Any) -> Acceptance:

@@ -17,10 +17,10 @@ from tests.peers.programs import SCRIPTS, json_of, serving_lines
 from tests.provider_support import certificate, outgoing, provider_settings, running_sandbox
 from tests.push_keys import KEY_ID, TEAM, TOPIC, apns_settings, elliptic_key
 from tidings.domain.vocabulary import Channel, Priority
-from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
+from tidings.errors import ProviderMisconfigured, SendFailure
 from tidings.providers.apns import ERRORS, ApnsProvider
 
-pytestmark = pytest.mark.peer
+pytestmark = pytest.mark.peer(provider="apns", peer="node http2, jsonwebtoken")
 
 NODE_APN = "@parse/node-apn@8.1.0"
 SETTINGS = {"keyId": KEY_ID, "teamId": TEAM, "topic": TOPIC}
@@ -51,6 +51,7 @@ async def node_apn(node: dict[str, str], **given: Any) -> Any:
     return await json_of("node", str(SCRIPTS / "apns_client.cjs"), given=given, environment=node)
 
 
+@pytest.mark.peer(exercises="requests and tokens are taken")
 async def test_node_s_http2_takes_our_requests_and_jsonwebtoken_our_tokens(node: dict[str, str]) -> None:
     expires_at = datetime(2030, 1, 1, tzinfo=UTC)
     async with fake_apns(node) as (port, lines):
@@ -72,6 +73,7 @@ async def test_node_s_http2_takes_our_requests_and_jsonwebtoken_our_tokens(node:
 
 
 @pytest.mark.parametrize("reason", sorted(ERRORS))
+@pytest.mark.peer(exercises="every reason of the error table is read")
 async def test_every_reason_arrives_over_node_s_http2(node: dict[str, str], reason: str) -> None:
     status = STATUSES.get(reason, 400)
     async with fake_apns(node) as (port, _):
@@ -86,6 +88,7 @@ async def test_every_reason_arrives_over_node_s_http2(node: dict[str, str], reas
     ("given", "reason"),
     [({"apns_team_id": "OTHER"}, "InvalidProviderToken"), ({"apns_topic": "a.b"}, "BadTopic")],
 )
+@pytest.mark.peer(exercises="another team or topic is our set-up")
 async def test_a_wrong_set_up_is_refused_by_the_peer(
     node: dict[str, str], given: dict[str, str], reason: str
 ) -> None:
@@ -97,6 +100,7 @@ async def test_a_wrong_set_up_is_refused_by_the_peer(
     assert raised.value.code == f"apns_{reason}"
 
 
+@pytest.mark.peer(exercises="HTTP/2 over TLS")
 async def test_node_over_tls(node: dict[str, str], tmp_path: Path) -> None:
     _, file = certificate(tmp_path)
     tls = {"cert": file.read_text(), "key": (tmp_path / "key.pem").read_text()}
@@ -108,6 +112,7 @@ async def test_node_over_tls(node: dict[str, str], tmp_path: Path) -> None:
         await apns.aclose()
 
 
+@pytest.mark.peer(peer=NODE_APN, exercises="the server of our tests is an APNs to it")
 async def test_the_fake_is_an_apns_to_node_apn(node: dict[str, str], tmp_path: Path) -> None:
     _, file = certificate(tmp_path)
     tls = {"cert": file.read_text(), "key": (tmp_path / "key.pem").read_text()}
@@ -125,6 +130,7 @@ async def test_the_fake_is_an_apns_to_node_apn(node: dict[str, str], tmp_path: P
     assert first["headers"]["apns-collapse-id"] == "a"
 
 
+@pytest.mark.peer(peer=NODE_APN, exercises="the sandbox is an APNs to it, errors too")
 async def test_the_sandbox_is_an_apns_to_node_apn(node: dict[str, str]) -> None:
     apns_settings()
     async with running_sandbox() as running:
@@ -150,7 +156,3 @@ async def test_the_sandbox_is_an_apns_to_node_apn(node: dict[str, str]) -> None:
     assert [failure["response"]["reason"] for failure in wrong["failed"]] == ["MissingTopic"]
     assert {(push.subject, push.body, push.provider) for push in received} == {("Hi", "there", "apns")}
     assert json.loads(dict(received[0].headers)["payload"])["order"] == 7
-
-
-def test_the_kinds_are_all_there() -> None:
-    assert set(ERRORS.values()) == {PermanentFailure, ProviderMisconfigured, TransientFailure}

@@ -20,9 +20,9 @@ from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure
 from tidings.providers.protocol import OutgoingAttachment, Provider
 
-pytestmark = pytest.mark.peer
-
 MOTO = "moto[server]==5.2.5"
+
+pytestmark = pytest.mark.peer(peer=MOTO)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,7 @@ async def refused(provider: Provider, channel: Channel, recipient: str, **given:
     return raised.value
 
 
+@pytest.mark.peer(provider="ses", exercises="every mail is taken and read back")
 async def test_moto_takes_the_mails_of_ses(moto: str) -> None:
     provider = ses(moto)
     for subject, body, html in (("Hello", "It works.", None), ("Grüße", "日本語\n.\n", "<b>日本語 📦</b>")):
@@ -82,6 +83,7 @@ async def test_moto_takes_the_mails_of_ses(moto: str) -> None:
     await provider.aclose()
 
 
+@pytest.mark.peer(provider="ses", exercises="attachments arrive as they are")
 async def test_moto_takes_files_as_they_are(moto: str) -> None:
     provider = ses(moto)
     file = OutgoingAttachment("Rechnung №7 日本語.pdf", "application/pdf", bytes(range(256)) * 40)
@@ -93,12 +95,14 @@ async def test_moto_takes_files_as_they_are(moto: str) -> None:
     assert (part.get_filename(), part.get_content()) == (file.filename, file.content)
 
 
+@pytest.mark.peer(provider="ses", exercises="a sender that is not verified is our set-up")
 async def test_moto_refuses_a_sender_that_is_not_verified(moto: str) -> None:
     provider = ses(moto, ses_from="n@elsewhere.example")
     failure = await refused(provider, Channel.EMAIL, "ada@example.com")
     assert (type(failure), failure.code) == (ProviderMisconfigured, "ses_MessageRejected")
 
 
+@pytest.mark.peer(provider="sns", exercises="every SMS is taken and read back")
 async def test_moto_takes_the_messages_of_sns(moto: str) -> None:
     provider = sns(moto, sns_sender_id="Tidings", sns_origination_number="+14155552345")
     for body in ("It works.", "a=b&c d+e%20\nf", "日本語 📦"):
@@ -111,6 +115,7 @@ async def test_moto_takes_the_messages_of_sns(moto: str) -> None:
 @pytest.mark.parametrize(
     ("recipient", "body"), [("NAA+15551234567", "It works."), ("+14155550100", "x" * 1601)]
 )
+@pytest.mark.peer(provider="sns", exercises="a number that is none, a text too long: for good")
 async def test_moto_refuses_a_number_that_is_none_and_a_text_too_long(
     moto: str, recipient: str, body: str
 ) -> None:
@@ -118,6 +123,9 @@ async def test_moto_refuses_a_number_that_is_none_and_a_text_too_long(
     assert (type(failure), failure.code) == (PermanentFailure, "sns_InvalidParameter")
 
 
+@pytest.mark.peer(
+    provider="ses, sns", peer=f"boto3 of {MOTO}", exercises="the sandbox is Amazon to it, errors too"
+)
 async def test_the_sandbox_is_amazon_to_amazons_own_client(packages: Path) -> None:
     words = ("ada", "temporary-failure", "permanent-failure")
     async with running_sandbox() as running:

@@ -33,6 +33,8 @@ from tidings.providers.callbacks.twilio import SIGNATURE_HEADER as TWILIO_HEADER
 
 pytestmark = pytest.mark.peer
 
+TWILIO, SENDGRID, SNS = "twilio@5.8.2", "@sendgrid/eventwebhook@8.0.0", "sns-validator@0.3.5"
+
 SCRIPT = Path(__file__).with_name("callback_signatures.cjs")
 ID = new_id()
 WORDS = "Grüße & 日本語 📵 = 100 %+\r\n"
@@ -47,7 +49,7 @@ ORIGINS = [
 
 async def said(*cases: dict[str, Any]) -> list[Any]:
     """What the packages say of each case."""
-    modules = await npm_package("twilio@5.8.2", "@sendgrid/eventwebhook@8.0.0", "sns-validator@0.3.5")
+    modules = await npm_package(TWILIO, SENDGRID, SNS)
     process = await asyncio.create_subprocess_exec(
         *("node", "--no-deprecation", str(SCRIPT)),
         stdin=asyncio.subprocess.PIPE,
@@ -75,6 +77,9 @@ def by_twilio(request: CallbackRequest, **given: Any) -> dict[str, Any]:
     } | given
 
 
+@pytest.mark.peer(
+    provider="twilio", peer=TWILIO, exercises="callbacks that it signs are taken, changed ones are not"
+)
 async def test_what_twilios_package_signs_is_taken_and_nothing_else_of_it() -> None:
     form = {"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": "30005", "ErrorMessage": WORDS}
     cases: list[dict[str, Any]] = [
@@ -93,6 +98,9 @@ async def test_what_twilios_package_signs_is_taken_and_nothing_else_of_it() -> N
                 await twilio_reader().read(request, datetime.now(UTC))
 
 
+@pytest.mark.peer(
+    provider="twilio", peer=TWILIO, exercises="it validates what our tests sign, and nothing else"
+)
 async def test_twilios_package_validates_what_the_tests_sign() -> None:
     requests = [twilio_callback(ID, url=at(origin), ErrorMessage=WORDS) for origin in ORIGINS]
     genuine = [by_twilio(request) for request in requests]
@@ -104,6 +112,7 @@ async def test_twilios_package_validates_what_the_tests_sign() -> None:
     assert await said(*genuine, *forged) == [True] * len(genuine) + [False] * len(forged)
 
 
+@pytest.mark.peer(provider="twilio", peer=TWILIO, exercises="JSON callbacks, by the hash of the body")
 async def test_twilios_package_validates_a_body_by_its_hash() -> None:
     request = twilio_json_callback(ID, json.dumps({"MessageSid": WORDS}).encode())
     case = {
@@ -116,6 +125,9 @@ async def test_twilios_package_validates_a_body_by_its_hash() -> None:
     assert await said(case, case | {"body": "{}"}) == [True, False]
 
 
+@pytest.mark.peer(
+    provider="sendgrid", peer=SENDGRID, exercises="it validates what our tests sign, and nothing else"
+)
 async def test_sendgrids_package_validates_what_the_tests_sign() -> None:
     request = sendgrid_callback(sendgrid_event(ID, reason=WORDS), sendgrid_event(ID, "bounce"))
     case = {
@@ -134,6 +146,7 @@ async def test_sendgrids_package_validates_what_the_tests_sign() -> None:
     assert await said(case, *forged) == [True, False, False, False, False]
 
 
+@pytest.mark.peer(provider="sendgrid", peer="node crypto", exercises="callbacks that it signs are taken")
 async def test_what_node_signs_for_sendgrid_is_taken() -> None:
     body = json.dumps([sendgrid_event(ID, "bounce", type="bounce", reason=WORDS)], ensure_ascii=False)
     now = datetime.now(UTC)
@@ -149,6 +162,7 @@ async def test_what_node_signs_for_sendgrid_is_taken() -> None:
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("subject", [None, "Grüße 📵"])
+@pytest.mark.peer(provider="ses", peer=SNS, exercises="it and Tidings take and refuse the same callbacks")
 async def test_the_sns_validator_and_tidings_say_the_same(version: str, subject: str | None) -> None:
     given: dict[str, Any] = {"SignatureVersion": version, "Subject": subject}
     genuine = [

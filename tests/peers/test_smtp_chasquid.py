@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.delivering import deliver
 from tests.peers.chasquid import DOMAIN, PASSWORD, USER, Chasquid, running_chasquid
 from tests.provider_support import outgoing, provider_settings
 from tests.support import eventually
@@ -14,7 +15,7 @@ from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.smtp import SmtpProvider
 
-pytestmark = pytest.mark.peer
+pytestmark = pytest.mark.peer(provider="smtp", peer="chasquid")
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,7 @@ def provider(server: Chasquid, **given: Any) -> SmtpProvider:
 
 
 async def send(server: Chasquid, message: OutgoingMessage, **given: Any) -> Acceptance:
-    smtp = provider(server, **given)
-    try:
-        return await smtp.send(message)
-    finally:
-        await smtp.aclose()
+    return await deliver(provider(server, **given), message)
 
 
 async def failure(server: Chasquid, recipient: str = USER, **given: Any) -> SendFailure:
@@ -55,6 +52,7 @@ async def failure(server: Chasquid, recipient: str = USER, **given: Any) -> Send
 
 
 @pytest.mark.parametrize("mode", ["auto", "starttls", "implicit"])
+@pytest.mark.peer(exercises="STARTTLS and implicit TLS: a mail arrives once")
 async def test_a_mail_arrives_over_every_kind_of_tls(chasquid: Chasquid, mode: str) -> None:
     implicit = mode == "implicit"
     port = chasquid.submission_tls_port if implicit else chasquid.submission_port
@@ -64,27 +62,32 @@ async def test_a_mail_arrives_over_every_kind_of_tls(chasquid: Chasquid, mode: s
     assert chasquid.mailbox(USER).count(f"X-Tidings-Notification: {message.key}\n") == 1
 
 
+@pytest.mark.peer(exercises="the certificate is checked")
 async def test_the_certificate_is_checked(chasquid: Chasquid, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     error = await failure(chasquid)
     assert (type(error), error.code) == (ProviderMisconfigured, "smtp_certificate")
 
 
+@pytest.mark.peer(exercises="535 5.7.8: a wrong password is our set-up")
 async def test_a_wrong_password_is_our_setup(chasquid: Chasquid) -> None:
     error = await failure(chasquid, smtp_password="wrong")
     assert (type(error), error.code) == (ProviderMisconfigured, "smtp_535_5.7.8")
 
 
+@pytest.mark.peer(exercises="550 5.7.9: no log-in is our set-up")
 async def test_without_a_log_in_it_is_our_setup(chasquid: Chasquid) -> None:
     error = await failure(chasquid, smtp_username=None)
     assert (type(error), error.code) == (ProviderMisconfigured, "smtp_550_5.7.9")
 
 
+@pytest.mark.peer(exercises="550 5.1.1: no such mailbox is for good")
 async def test_an_unknown_mailbox_is_permanent(chasquid: Chasquid) -> None:
     error = await failure(chasquid, f"nobody@{DOMAIN}")
     assert (type(error), error.code) == (PermanentFailure, "smtp_550_5.1.1")
 
 
+@pytest.mark.peer(exercises="100 mails over 3 connections")
 async def test_many_mails_go_over_few_connections(chasquid: Chasquid) -> None:
     accepted, logged_in = chasquid.accepted(), chasquid.connections()
     smtp = provider(chasquid, smtp_connections=3)
@@ -94,6 +97,7 @@ async def test_many_mails_go_over_few_connections(chasquid: Chasquid) -> None:
     assert chasquid.connections() - logged_in <= 3
 
 
+@pytest.mark.peer(exercises="among refused mails the others arrive once each")
 async def test_among_refused_mails_the_others_arrive_once_each(chasquid: Chasquid) -> None:
     """chasquid answers the third refused recipient of a connection with 421 instead of 550, and hangs up."""
     messages = [
@@ -117,6 +121,7 @@ async def test_among_refused_mails_the_others_arrive_once_each(chasquid: Chasqui
     await eventually(delivered)
 
 
+@pytest.mark.peer(exercises="a recipient outside ASCII (SMTPUTF8)")
 async def test_a_recipient_outside_ascii_is_written_to(chasquid: Chasquid) -> None:
     error = await failure(chasquid, f"zoë@{DOMAIN}")
     assert error.code == "smtp_550_5.1.1"

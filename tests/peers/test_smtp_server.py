@@ -22,7 +22,9 @@ from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure,
 from tidings.providers.protocol import Acceptance
 from tidings.providers.smtp import SmtpProvider
 
-pytestmark = pytest.mark.peer
+PACKAGE = "smtp-server@3.21.6"
+
+pytestmark = pytest.mark.peer(provider="smtp", peer=PACKAGE)
 
 SCRIPT = Path(__file__).with_name("smtp_server.js")
 CREDENTIALS = {"smtp_username": "ada", "smtp_password": "secret"}
@@ -51,7 +53,7 @@ class Relay:
 
 @asynccontextmanager
 async def relay(folder: Path, *credentials: str, port: int | None = None) -> AsyncIterator[Relay]:
-    modules = await npm_package("smtp-server@3.21.6")
+    modules = await npm_package(PACKAGE)
     port, log = port or free_port(), folder / "smtp-server.log"
     command = ("node", str(SCRIPT), str(port), *credentials)
     async with server_process(*command, port=port, log=log, environment={"NODE_PATH": str(modules)}):
@@ -73,6 +75,7 @@ async def failure(smtp: SmtpProvider, recipient: str) -> SendFailure:
         ("data554.ada@example.com", PermanentFailure, "smtp_554_5.6.0"),
     ],
 )
+@pytest.mark.peer(exercises="450, 550, 451, 554: passing or for good")
 async def test_refusals(tmp_path: Path, recipient: str, kind: type[SendFailure], code: str) -> None:
     async with relay(tmp_path) as server, server.provider() as smtp:
         error = await failure(smtp, recipient)
@@ -80,6 +83,7 @@ async def test_refusals(tmp_path: Path, recipient: str, kind: type[SendFailure],
     assert server.told("mail") == []
 
 
+@pytest.mark.peer(exercises="100 mails, some refused, over few connections, each once")
 async def test_a_hundred_mails_some_refused_go_over_few_connections_each_once(tmp_path: Path) -> None:
     kinds = {"450.": TransientFailure, "550.": PermanentFailure, "data554.": PermanentFailure}
     prefixes = ["", "450.", "", "550.", "", "data554.", "", "", "", ""] * 10
@@ -103,6 +107,7 @@ async def test_a_hundred_mails_some_refused_go_over_few_connections_each_once(tm
 
 
 @pytest.mark.parametrize("method", ["PLAIN", "LOGIN", "CRAM-MD5"])
+@pytest.mark.peer(exercises="PLAIN, LOGIN, CRAM-MD5")
 async def test_it_logs_in(tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiosmtplib.SMTP.AUTH_METHODS", (method.lower(),))
     async with relay(tmp_path, "ada", "secret") as server, server.provider(**CREDENTIALS) as smtp:
@@ -111,6 +116,7 @@ async def test_it_logs_in(tmp_path: Path, method: str, monkeypatch: pytest.Monke
     assert len(server.told("mail")) == 1
 
 
+@pytest.mark.peer(exercises="535: wrong credentials are our set-up")
 async def test_wrong_credentials_are_our_setup(tmp_path: Path) -> None:
     given = CREDENTIALS | {"smtp_password": "wrong"}
     async with relay(tmp_path, "ada", "secret") as server, server.provider(**given) as smtp:
@@ -119,6 +125,7 @@ async def test_wrong_credentials_are_our_setup(tmp_path: Path) -> None:
     assert "wrong" not in str(error)
 
 
+@pytest.mark.peer(exercises="a restart between two mails loses neither")
 async def test_a_relay_that_restarts_between_two_mails_loses_neither(tmp_path: Path) -> None:
     port = free_port()
     smtp = SmtpProvider(provider_settings(smtp_port=port, smtp_tls="none"))

@@ -12,14 +12,16 @@ import aiohttp
 import pytest
 
 from tests.peers.npm import npm_package
-from tests.peers.prism import prism, run_script, twilio_specification
+from tests.peers.prism import PRISM, TWILIO, prism, run_script, twilio_specification
 from tests.provider_support import RunningSandbox, outgoing, provider_settings, running_sandbox, serving
 from tidings.domain.vocabulary import Channel
 from tidings.providers.protocol import OutgoingMessage
 from tidings.providers.twilio import TwilioProvider, TwilioSettings
 from tidings.settings import ProviderSettings
 
-pytestmark = pytest.mark.peer
+pytestmark = pytest.mark.peer(provider="twilio", peer=f"{PRISM} with {TWILIO}")
+
+CLIENT_PACKAGE = "twilio@5.8.2"
 
 ACCOUNT, SERVICE, KEY = ("AC" + "a" * 32, "MG" + "b" * 32, "SK" + "c" * 32)
 WITH_NUMBER = {"twilio_auth_token": "token", "twilio_from": "+14155552345"}
@@ -80,6 +82,7 @@ def sms(body: str = "It works.", recipient: str = "+14155550100") -> OutgoingMes
 
 
 @pytest.mark.parametrize("given", [WITH_NUMBER, WITH_SERVICE, WITH_BOTH])
+@pytest.mark.peer(exercises="every request is valid by the specification")
 async def test_every_request_is_valid_by_twilios_specification(mock: str, given: dict[str, str]) -> None:
     provider = twilio(mock, provider_settings(public_url="https://notify.example.com"), **given)
     for body in BODIES:
@@ -87,6 +90,7 @@ async def test_every_request_is_valid_by_twilios_specification(mock: str, given:
     await provider.aclose()
 
 
+@pytest.mark.peer(exercises="what is not valid is refused")
 async def test_the_specification_is_in_force(mock: str) -> None:
     """What is not valid is refused, or the test above would show nothing."""
     url = f"{mock}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
@@ -111,6 +115,7 @@ def fields_of(specification: Path) -> set[str]:
     return set(form["properties"])
 
 
+@pytest.mark.peer(exercises="every field is one of the specification")
 async def test_every_field_is_one_of_twilios(specification: Path) -> None:
     """Prism passes over form fields that the specification does not know."""
     sent: list[dict[str, list[str]]] = []
@@ -135,6 +140,7 @@ async def test_every_field_is_one_of_twilios(specification: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [WITH_NUMBER, WITH_SERVICE, WITH_BOTH])
+@pytest.mark.peer(exercises="the sandbox answers by the specification")
 async def test_the_sandbox_answers_by_twilios_specification(
     proxy: str, sandbox: RunningSandbox, given: dict[str, str]
 ) -> None:
@@ -146,8 +152,9 @@ async def test_the_sandbox_answers_by_twilios_specification(
     await provider.aclose()
 
 
+@pytest.mark.peer(peer=CLIENT_PACKAGE, exercises="it sends to the sandbox")
 async def test_twilios_own_client_sends_to_the_sandbox(sandbox: RunningSandbox) -> None:
-    modules = await npm_package("twilio@5.8.2")
+    modules = await npm_package(CLIENT_PACKAGE)
     for body, segments in (("It works.", "1"), ("€" * 81, "2"), ("📦" * 36, "2")):
         message = await run_script(modules, CLIENT, sandbox.url, ACCOUNT, "+14155550100", body)
         assert message["sid"].startswith("SM")
@@ -158,9 +165,10 @@ async def test_twilios_own_client_sends_to_the_sandbox(sandbox: RunningSandbox) 
 
 
 @pytest.mark.parametrize(("recipient", "code"), [("+14155550001", 20429), ("+14155550002", 21211)])
+@pytest.mark.peer(peer=CLIENT_PACKAGE, exercises="it reads the sandbox's errors")
 async def test_twilios_own_client_reads_the_sandboxs_errors(
     sandbox: RunningSandbox, recipient: str, code: int
 ) -> None:
-    modules = await npm_package("twilio@5.8.2")
+    modules = await npm_package(CLIENT_PACKAGE)
     error = await run_script(modules, CLIENT, sandbox.url, ACCOUNT, recipient, "x")
     assert (error["code"], error["status"]) == (code, 429 if code == 20429 else 400)

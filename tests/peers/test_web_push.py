@@ -20,9 +20,10 @@ from tidings.errors import PermanentFailure
 from tidings.providers.vapid import Vapid
 from tidings.providers.webpush import WebpushProvider, WebpushSettings
 
-pytestmark = pytest.mark.peer
-
 PACKAGE = "web-push-testing@1.2.2"
+
+pytestmark = pytest.mark.peer(provider="webpush", peer=PACKAGE)
+
 SUBJECT = "mailto:ops@example.com"
 START = """
 const Model = require("web-push-testing/src/PushApiModel.js");
@@ -73,6 +74,7 @@ MESSAGES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.peer(exercises="it takes our token and decrypts every message")
 async def test_the_service_takes_our_token_and_reads_our_messages(service: str) -> None:
     key = elliptic_key()[0]
     browser = await subscribed(service, public_key(key))
@@ -88,6 +90,7 @@ async def test_the_service_takes_our_token_and_reads_our_messages(service: str) 
     assert [text["data"]["tidings_id"] for text in read] == [message.key for message in messages]
 
 
+@pytest.mark.peer(exercises="an expired subscription is gone")
 async def test_a_browser_that_has_unsubscribed_is_gone(service: str) -> None:
     key = elliptic_key()[0]
     browser = await subscribed(service, public_key(key))
@@ -99,6 +102,7 @@ async def test_a_browser_that_has_unsubscribed_is_gone(service: str) -> None:
     assert (raised.value.code, raised.value.suppresses) == ("webpush_gone", "gone")
 
 
+@pytest.mark.peer(exercises="a subscription with another key is our set-up")
 async def test_a_subscription_with_another_key_refuses_us(service: str) -> None:
     browser = await subscribed(service, public_key(elliptic_key()[0]))
     # RFC 8291's own key.

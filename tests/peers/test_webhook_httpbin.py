@@ -22,9 +22,9 @@ from tidings.errors import (
 )
 from tidings.providers.webhook import WebhookProvider
 
-pytestmark = pytest.mark.peer
-
 PACKAGE = "httpbin==0.10.4"
+
+pytestmark = pytest.mark.peer(provider="webhook", peer=PACKAGE)
 
 
 async def httpbin_python() -> Path:
@@ -71,6 +71,7 @@ async def failure(url: str, **given: Any) -> SendFailure:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.peer(exercises="2xx")
 async def test_every_success_is_acceptance(httpbin: str, status: int) -> None:
     await call(f"{httpbin}/status/{status}")
 
@@ -99,17 +100,20 @@ async def test_every_success_is_acceptance(httpbin: str, status: int) -> None:
         (504, TransientFailure, "http_504"),
     ],
 )
+@pytest.mark.peer(exercises="every other status: passing, for good or our set-up")
 async def test_every_other_status(httpbin: str, status: int, kind: type[SendFailure], code: str) -> None:
     error = await failure(f"{httpbin}/status/{status}")
     assert (type(error), error.code) == (kind, code)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.peer(exercises="no redirect is followed")
 async def test_no_redirect_is_followed(httpbin: str, status: int) -> None:
     error = await failure(f"{httpbin}/redirect-to?url=%2Fstatus%2F200&status_code={status}")
     assert (type(error), error.code) == (PermanentFailure, f"http_{status}")
 
 
+@pytest.mark.peer(exercises="slow answers")
 async def test_a_late_answer_is_waited_for_and_a_later_one_is_not(httpbin: str) -> None:
     await call(f"{httpbin}/delay/1")
     limits = {"provider_connect_timeout": 0.5, "provider_response_timeout": 0.5}
@@ -117,5 +121,6 @@ async def test_a_late_answer_is_waited_for_and_a_later_one_is_not(httpbin: str) 
     assert (type(error), error.code) == (UnknownOutcome, "no_answer")
 
 
+@pytest.mark.peer(exercises="headers of a success mean nothing")
 async def test_the_response_headers_of_a_success_mean_nothing(httpbin: str) -> None:
     await call(f"{httpbin}/response-headers?Retry-After=7")

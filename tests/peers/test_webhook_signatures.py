@@ -18,11 +18,12 @@ from tidings.domain.vocabulary import Channel
 from tidings.domain.webhook_endpoint import MasterKeys, WebhookEndpoint
 from tidings.providers.webhook import WebhookProvider
 
-pytestmark = pytest.mark.peer
-
 SCRIPT = Path(__file__).with_name("verify.js")
 OLD, NEW, FOREIGN = (f"whsec_{letter * 32}" for letter in "ABC")
 LIBRARIES = ["npm standardwebhooks", "npm svix", "PyPI standardwebhooks"]
+PACKAGES = ("standardwebhooks@1.1.1", "svix@1.84.1")
+
+pytestmark = pytest.mark.peer(provider="webhook", peer=", ".join((*PACKAGES, "PyPI standardwebhooks")))
 
 
 async def received(secrets: str, own: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -40,7 +41,7 @@ async def received(secrets: str, own: tuple[str, ...] = ()) -> dict[str, Any]:
 
 async def verified(*cases: dict[str, Any]) -> Iterator[dict[str, bool]]:
     """For each case, which libraries vouch for it. All that do must read the same payload."""
-    modules = await npm_package("standardwebhooks@1.1.1", "svix@1.84.1")
+    modules = await npm_package(*PACKAGES)
     process = await asyncio.create_subprocess_exec(
         *("node", str(SCRIPT)),
         stdin=asyncio.subprocess.PIPE,
@@ -69,6 +70,7 @@ def changed(case: dict[str, Any], **headers: str) -> dict[str, Any]:
     return case | {"headers": case["headers"] | {name.replace("_", "-"): to for name, to in headers.items()}}
 
 
+@pytest.mark.peer(exercises="two secrets sign while one is rotated")
 async def test_every_library_verifies_the_signature_of_each_secret_while_one_is_rotated() -> None:
     delivery = await received(f"{OLD} {NEW}")
     with_old, with_new, with_foreign = [delivery | {"secret": secret} for secret in (OLD, NEW, FOREIGN)]
@@ -77,6 +79,7 @@ async def test_every_library_verifies_the_signature_of_each_secret_while_one_is_
     assert not any(by_foreign.values())
 
 
+@pytest.mark.peer(exercises="an endpoint's secrets, until the overlap ends")
 async def test_every_library_verifies_an_endpoints_secrets_until_the_overlap_ends() -> None:
     now = datetime.now(UTC)
     keys = MasterKeys(" ".join(base64.b64encode(letter * 32).decode() for letter in (b"n", b"o")))
@@ -100,6 +103,7 @@ async def test_every_library_verifies_an_endpoints_secrets_until_the_overlap_end
     assert said == [{True}, {True}, {False}, {False}, {True}, {False}]
 
 
+@pytest.mark.peer(exercises="changed body, id, time or signature: refused")
 async def test_no_library_verifies_what_was_changed_on_the_way() -> None:
     genuine = await received(NEW) | {"secret": NEW}
     headers = genuine["headers"]
@@ -115,6 +119,7 @@ async def test_no_library_verifies_what_was_changed_on_the_way() -> None:
     assert not any(said for by_one in by_forged for said in by_one.values())
 
 
+@pytest.mark.peer(exercises="a retired secret: refused")
 async def test_the_same_delivery_under_a_retired_secret_is_refused() -> None:
     [said] = await verified(await received(NEW) | {"secret": OLD})
     assert not any(said.values())

@@ -5,37 +5,26 @@ What cannot be sent so is refused at submission, with the field named.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from email import message_from_string, policy
 from email.header import decode_header, make_header
-from email.headerregistry import AddressHeader
-from email.message import EmailMessage
 from email.utils import getaddresses
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from aiosmtplib.email import quote_address
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from api.problems import Problem
-from api.schemas.submission import notification_from
-from tests.provider_support import CREATED_AT, outgoing
-from tidings.domain.identifiers import new_id
+from tests.message_safety import OUR_HEADERS, accepted, as_received, composed, header_names, submitted
+from tests.provider_support import outgoing
 from tidings.domain.notification import Notification
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.vocabulary import Channel
-from tidings.errors import PermanentFailure, SetupError
-from tidings.providers.mail import Mail, Sender, compose, parse_sender
+from tidings.errors import SetupError
+from tidings.providers.mail import compose, parse_sender
 
-NOW = datetime(2026, 3, 4, tzinfo=UTC)
-SENDER = Sender("Tidings", "no-reply@tidings.example")
-EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "It works."}
-
-OUR_HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "X-Tidings-Notification", "Auto-Submitted"]
-MIME_HEADERS = {"Content-Type", "Content-Transfer-Encoding", "MIME-Version"}
+pytestmark = pytest.mark.figure("hostile messages: no injection, no misdelivery")
 
 CASES = {"subject": 3_000, "recipient": 3_500, "body": 2_000, "fields": 1_500, "url": 1_500, "sender": 1_000}
 
@@ -109,61 +98,6 @@ def spoilt(good: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Something good with one piece that does not belong there."""
     piece = HOSTILE | st.text(TEXT, min_size=1, max_size=2)
     return st.builds(lambda text, bad, at: text[:at] + bad + text[at:], good, piece, st.integers(0, 40))
-
-
-def submitted(**fields: Any) -> Notification | list[str]:
-    """The notification, or the pointers to the fields for which it was refused."""
-    try:
-        return notification_from({**EMAIL, **fields}, id=new_id(), tenant="acme", now=NOW)
-    except Problem as error:
-        assert error.kind.status == 422  # noqa: PT017 - it is an answer as good as the other
-        return [fault.pointer for fault in error.errors]
-
-
-def accepted(**fields: Any) -> Notification:
-    notification = submitted(**fields)
-    assert isinstance(notification, Notification)
-    return notification
-
-
-def composed(notification: Notification) -> Mail:
-    return compose(
-        outgoing(
-            notification.channel,
-            notification.recipient,
-            subject=notification.subject,
-            body=notification.body,
-            html=notification.html,
-            notification_id=notification.id,
-        ),
-        SENDER,
-    )
-
-
-def header_names(content: bytes) -> list[str]:
-    """Read without the library that wrote it: what stands before a colon on a line that continues none."""
-    head, _, _ = content.partition(b"\r\n\r\n")
-    return [line.split(b":")[0].decode() for line in head.split(b"\r\n") if line[:1] not in (b" ", b"\t")]
-
-
-def as_received(mail: Mail) -> EmailMessage:
-    """The mail as its reader gets it; it came through as one mail, with our headers and its one recipient."""
-    assert mail.wire.endswith(b"\r\n.\r\n")
-    assert mail.wire.index(b"\r\n.\r\n") == len(mail.wire) - 5, "a server would stop reading here"
-    lines = mail.wire[:-5].split(b"\r\n")
-    assert not any(b"\r" in line or b"\n" in line or b"\x00" in line or len(line) > 998 for line in lines)
-    content = b"\r\n".join(line.removeprefix(b".") for line in lines) + b"\r\n"
-    names = header_names(content)
-    assert names[: len(OUR_HEADERS)] == OUR_HEADERS
-    assert set(names[len(OUR_HEADERS) :]) <= MIME_HEADERS
-    message = message_from_string(content.decode(), policy=policy.default)
-    assert message.keys() == names
-    to = message["To"]
-    assert isinstance(to, AddressHeader)
-    assert [str(address) for address in to.addresses] == [mail.recipient]
-    assert quote_address(mail.recipient) == f"<{mail.recipient}>"
-    assert str(message["From"]) == "Tidings <no-reply@tidings.example>"
-    return message
 
 
 @cases("subject")
@@ -349,82 +283,3 @@ def test_the_name_of_a_sender_is_refused_or_shown_as_it_is_and_names_nobody_else
     [(shown, address)] = getaddresses([message["From"].replace("\r\n", "")])
     assert address == "no-reply@tidings.example"
     assert str(make_header(decode_header(shown))) == sender.name
-
-
-REFUSED = [
-    ("a header in the subject", {"subject": "Hi\r\nBcc: eve@evil.example"}, "/subject"),
-    ("a header in the subject, by LF", {"subject": "Hi\nBcc: eve@evil.example"}, "/subject"),
-    ("a header in the subject, by CR", {"subject": "Hi\rBcc: eve@evil.example"}, "/subject"),
-    ("a folded subject", {"subject": "Hi\r\n there"}, "/subject"),
-    ("a body in the subject", {"subject": "Hi\r\n\r\n<p>Eve</p>"}, "/subject"),
-    ("an encoded line break", {"subject": "=?utf-8?q?=0D=0ABcc:_eve@evil.example?="}, "/subject"),
-    ("an encoded line break, Base64", {"subject": "a =?UTF-8?B?DQpCY2M6IGVAZQ==?= b"}, "/subject"),
-    ("NEL in the subject", {"subject": "Hi\x85there"}, "/subject"),
-    ("a paragraph separator in the subject", {"subject": "Hi\u2029there"}, "/subject"),
-    ("NUL in the subject", {"subject": "Hi\x00"}, "/subject"),
-    ("a subject too long for a line", {"subject": "s" * 201}, "/subject"),
-    ("NUL in the body", {"body": "a\x00b"}, "/body"),
-    ("NUL in the HTML", {"html": "<p>\x00</p>"}, "/html"),
-    ("NUL in the recipient", {"recipient": "ada\x00@example.com"}, "/recipient"),
-    ("a line break in a tag", {"tags": ["ok", "a\r\nb"]}, "/tags/1"),
-    ("a line break in the provider", {"provider": "smtp\r\n"}, "/provider"),
-    ("two recipients", {"recipient": "ada@example.com,eve@evil.example"}, "/recipient"),
-    ("two recipients, by semicolon", {"recipient": "ada@example.com;eve@evil.example"}, "/recipient"),
-    ("two recipients, by space", {"recipient": "ada@example.com eve@evil.example"}, "/recipient"),
-    ("a display name", {"recipient": "Ada <ada@example.com>"}, "/recipient"),
-    ("an address as display name", {"recipient": "ada@example.com <eve@evil.example>"}, "/recipient"),
-    ("a quoted address as display name", {"recipient": '"ada@example.com" <eve@evil.example>'}, "/recipient"),
-    ("a comment", {"recipient": "ada@example.com (eve@evil.example)"}, "/recipient"),
-    ("a comment inside", {"recipient": "ada(x)@example.com"}, "/recipient"),
-    ("a group", {"recipient": "friends: ada@example.com;"}, "/recipient"),
-    ("angle brackets", {"recipient": "<ada@example.com>"}, "/recipient"),
-    ("a source route", {"recipient": "@relay.example:ada@example.com"}, "/recipient"),
-    ("two at signs", {"recipient": "ada@evil.example@example.com"}, "/recipient"),
-    ("a quoted at sign", {"recipient": '"ada@evil.example"@example.com'}, "/recipient"),
-    ("a quoted space", {"recipient": '"ada eve"@example.com'}, "/recipient"),
-    ("a backslash", {"recipient": "ada\\@evil.example@example.com"}, "/recipient"),
-    ("an SMTP option", {"recipient": "ada@example.com> NOTIFY=NEVER"}, "/recipient"),
-    ("an SMTP command", {"recipient": "ada@example.com>\r\nRCPT TO:<eve@evil.example"}, "/recipient"),
-    ("an address literal", {"recipient": "ada@[127.0.0.1]"}, "/recipient"),
-    ("a local part too long", {"recipient": f"{'a' * 65}@example.com"}, "/recipient"),
-    (
-        "an address too long",
-        {"recipient": f"ada@{'a' * 60}.{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 20}.com"},
-        "/recipient",
-    ),
-    ("a bracket in full width", {"recipient": "ada\uff1ceve@evil.example\uff1e@example.com"}, "/recipient"),
-    ("a text direction", {"recipient": "ada\u202e@example.com"}, "/recipient"),
-    ("a space that does not show", {"recipient": "ada\u200b@example.com"}, "/recipient"),
-]
-
-
-@pytest.mark.parametrize(("fields", "pointer"), [pytest.param(*rest, id=name) for name, *rest in REFUSED])
-def test_what_could_be_read_otherwise_is_refused_and_its_field_named(
-    fields: dict[str, Any], pointer: str
-) -> None:
-    assert submitted(**fields) == [pointer]
-
-
-LONG_LINES = {"body": "x" * 10_000, "html": f"<p>{'y' * 400_000}</p>", "subject": "日" * 200}
-
-
-def test_lines_too_long_for_smtp_are_written_so_that_they_fit_and_arrive_whole() -> None:
-    message = as_received(composed(accepted(**LONG_LINES)))
-    assert message["Subject"] == LONG_LINES["subject"]
-    texts = [part.get_content().strip() for part in message.iter_parts()]
-    assert texts == [LONG_LINES["body"], LONG_LINES["html"]]
-
-
-@pytest.mark.parametrize(
-    "subject",
-    ["=?utf-8?q?=0D=0ABcc:_eve@evil.example?=", "a =?utf-8?b?Cg==?= b", "=?utf-8?q?Hi?= =?utf-8?q?there?="],
-)
-def test_encoded_words_that_were_accepted_once_are_shown_and_not_decoded(subject: str) -> None:
-    mail = compose(outgoing(Channel.EMAIL, "ada@example.com", subject=subject, created_at=CREATED_AT), SENDER)
-    assert as_received(mail)["Subject"] == subject
-
-
-def test_a_line_break_that_reached_a_provider_all_the_same_sends_nothing() -> None:
-    with pytest.raises(PermanentFailure) as raised:
-        compose(outgoing(Channel.EMAIL, "ada@example.com", subject="Hi\r\nBcc: eve@evil.example"), SENDER)
-    assert raised.value.code == "message_invalid"

@@ -1,7 +1,6 @@
 """The error codes of SES and SNS, as botocore hands them on; neither it nor a server is needed."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from tidings.errors import (
     UnknownOutcome,
 )
 from tidings.providers import ses, sns
-from tidings.providers.aws_outcome import COMMON, failure_for
+from tidings.providers.aws_outcome import failure_for
 from tidings.providers.ses import SesProvider, SesSettings
 from tidings.providers.sns import SnsProvider, SnsSettings
 
@@ -40,14 +39,6 @@ def test_a_row_of_ses(code: str, status: int, kind: type[SendFailure]) -> None:
 def test_a_row_of_sns(code: str, status: int, kind: type[SendFailure]) -> None:
     failure = failure_for(response(code, status), "sns", sns.ERRORS)
     assert (type(failure), failure.code, failure.message) == (kind, f"sns_{code}", "Said so.")
-
-
-def test_every_row_is_tested_and_documented() -> None:
-    assert {row for row, _, _ in COMMON_ROWS} == set(COMMON)
-    for name, errors, own in (("ses", ses.ERRORS, SES_ROWS), ("sns", sns.ERRORS, SNS_ROWS)):
-        assert {row for row, _, _ in COMMON_ROWS + own} == set(errors)
-        page = (Path(__file__).parents[2] / f"docs/providers/{name}.md").read_text()
-        assert [row for row in errors if f"`{row}`" not in page] == []
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from tidings.errors import (
     SetupError,
     TransientFailure,
 )
-from tidings.providers.fcm import ERRORS, FcmProvider, FcmSettings, content, failure_in
-from tidings.providers.fcm_token import TOKEN_ERRORS
+from tidings.providers.fcm import FcmProvider, FcmSettings, content, failure_in
 from tidings.providers.http_call import HttpAnswer
 
 TYPES = "type.googleapis.com/google"
@@ -87,10 +86,6 @@ def test_a_token_that_is_no_longer_registered_gets_nothing_more() -> None:
     }
     suppressing = {code: getattr(error, "suppresses", None) for code, error in found.items()}
     assert {code: why for code, why in suppressing.items() if why} == {"UNREGISTERED": "gone"}
-
-
-def test_every_row_of_the_table_is_tested() -> None:
-    assert {row[0] for row in FCM_ROWS} | {row[0] for row in CANONICAL_ROWS} == set(ERRORS)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +250,3 @@ def test_the_service_account_may_be_a_file(tmp_path: Any) -> None:
     file.write_text(service_account("http://127.0.0.1:1/token"))
     FcmProvider(provider_settings(), fcm_settings("http://127.0.0.1:1", fcm_service_account=str(file)))
     assert PROJECT in file.read_text()
-
-
-def test_the_token_endpoint_s_table_has_both_kinds() -> None:
-    assert set(TOKEN_ERRORS.values()) == {ProviderMisconfigured, TransientFailure}

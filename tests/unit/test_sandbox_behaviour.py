@@ -3,9 +3,14 @@
 import pytest
 
 from tidings.domain.vocabulary import Channel
+from tidings.domain.web_push import WebPushSubscription
 from tidings.sandbox.behaviour import Behaviour, FailureCount, Plan, plan_for
 
 E, S, P, W, C = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK, Channel.CHAT
+
+
+def subscription(endpoint: str) -> str:
+    return WebPushSubscription(endpoint, b"\x04" + bytes(64), bytes(16)).text
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,13 @@ E, S, P, W, C = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK, Chann
         (S, "+14155550005", Plan()),
         (P, "hang-token-1", Plan(Behaviour.HANG)),
         (P, "token-hang", Plan()),
+        (
+            P,
+            subscription("https://push.example/wpush/temporary-failure-1"),
+            Plan(Behaviour.TEMPORARY_FAILURE, 1),
+        ),
+        (P, subscription("https://hang.example/wpush/a"), Plan()),
+        (P, '{"endpoint": "https://push.example/hang"}', Plan()),
         (W, "http://127.0.0.1:8025/hooks/slow", Plan(Behaviour.SLOW)),
         (
             W,

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tidings.domain.vocabulary import Channel
+from tidings.domain.web_push import WebPushSubscription
 from tidings.sandbox.inbox import Inbox, ReceivedMessage
 from tidings.sandbox.inbox_view import LISTED, InboxView
 from tidings.sandbox.markup import json_markup
@@ -136,3 +137,13 @@ def test_only_the_page_s_own_files_are_served() -> None:
     assert static_file("inbox.css") is not None
     assert static_file("../pages.py") is None
     assert static_file("pages.py") is None
+
+
+def test_a_browser_is_shown_by_its_address_and_not_by_its_keys() -> None:
+    inbox = Inbox(keep=5)
+    browser = WebPushSubscription("https://push.example/wpush/a", b"\x04" + bytes(64), bytes(16))
+    inbox.add(ReceivedMessage(Channel.PUSH, "sandbox", browser.text, "It works."))
+    shown = page(inbox)
+    assert shown.text.count(browser.endpoint) == 2, "in the list, and as the title"
+    assert "p256dh" not in shown.text
+    assert page(inbox, message="1", tab="Headers").text.count(browser.endpoint) == 2

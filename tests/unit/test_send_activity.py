@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -12,20 +11,17 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import beginning
-from activities.files import Files
 from activities.memory_health import InMemoryProviderHealth
-from activities.memory_log import InMemoryAttachments, InMemoryDeliveryLog
+from activities.memory_log import InMemoryDeliveryLog
 from activities.provider_calls import NothingCounted, ProviderCalls
 from activities.provider_watch import ProviderWatch
 from activities.sending import SendActivities
+from tests.send_activity import persisted, request_for
 from tests.support import eventually
 from tests.workflows.delivery import ScriptedProvider
-from tidings.domain.decision import Terms
-from tidings.domain.identifiers import new_id
-from tidings.domain.notification import Attempt, DeliveryState, Notification
+from tidings.domain.notification import Attempt
 from tidings.domain.provider_health import SkipRule
 from tidings.domain.record import BegunAttempt
-from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Status
 from tidings.errors import (
     PermanentFailure,
@@ -37,35 +33,6 @@ from tidings.errors import (
 )
 from tidings.messages.delivery import SendReport, SendRequest
 from tidings.providers.protocol import Acceptance, OutgoingMessage
-
-
-async def persisted(log: InMemoryDeliveryLog, **given: Any) -> Notification:
-    notification = Notification.model_validate(
-        {
-            "id": new_id(),
-            "tenant": "acme",
-            "channel": "email",
-            "recipient": "ada@example.com",
-            "subject": "Hello",
-            "body": "Hello, Ada",
-            "created_at": datetime.now(UTC),
-            **given,
-        }
-    )
-    await log.persist(notification, DeliveryState.initial(notification))
-    return notification
-
-
-def request_for(notification: Notification, *, limit: float = 30) -> SendRequest:
-    terms = Terms(retry=RetrySchedule(), guarantee=notification.guarantee, automatic=True, spread=0.5)
-    return SendRequest(
-        notification_id=notification.id,
-        number=1,
-        provider="smtp",
-        state=DeliveryState.initial(notification),
-        terms=terms,
-        timeout=limit,
-    )
 
 
 async def run(
@@ -88,75 +55,6 @@ def another_run_has_begun(log: InMemoryDeliveryLog, notification_id: UUID, attem
     entry = log._entries[notification_id]
     entry.claims[attempt.number] = "another run"
     entry.attempts[attempt.number] = attempt
-
-
-class Secrets:
-    """An endpoint's secrets, or why they cannot be had."""
-
-    def __init__(self, answer: tuple[str, ...] | Exception) -> None:
-        self.answer = answer
-
-    async def of(self, tenant: str, url: str) -> tuple[str, ...]:
-        assert (tenant, url) == ("acme", "https://example.com/hook")
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
-async def webhook_sent(
-    answer: tuple[str, ...] | Exception, mode: KeyMode = KeyMode.LIVE
-) -> tuple[Attempt, ScriptedProvider, ScriptedProvider]:
-    """One attempt of a webhook; the live provider and the sandboxed one."""
-    log, live, sandboxed = InMemoryDeliveryLog(), ScriptedProvider([None]), ScriptedProvider([None])
-    notification = await persisted(log, channel="webhook", recipient="https://example.com/hook", mode=mode)
-    environment = ActivityEnvironment()
-    environment.info = environment.default_info()
-    activities = SendActivities(log, ProviderCalls(live, sandboxed=sandboxed, secrets=Secrets(answer)))
-    report = await environment.run(activities.send, request_for(notification))
-    assert report.attempt is not None
-    return report.attempt, live, sandboxed
-
-
-async def test_a_webhook_is_handed_over_with_its_endpoints_secrets_and_a_test_without() -> None:
-    attempt, live, sandboxed = await webhook_sent(("new", "old"))
-    assert attempt.outcome is Outcome.ACCEPTED
-    assert ([call.signing_secrets for call in live.calls], sandboxed.calls) == ([("new", "old")], [])
-    _, live, sandboxed = await webhook_sent(("new", "old"), KeyMode.TEST)
-    assert ([call.signing_secrets for call in sandboxed.calls], live.calls) == ([()], [])
-
-
-@pytest.mark.parametrize(
-    ("fault", "outcome", "code"),
-    [
-        (StorageUnavailable("away"), Outcome.TRANSIENT, "secrets_unavailable"),
-        (ProviderMisconfigured("webhook_key_missing", "no key"), Outcome.PERMANENT, "webhook_key_missing"),
-    ],
-)
-async def test_nobody_is_called_while_the_secrets_of_an_endpoint_are_not_known(
-    fault: Exception, outcome: Outcome, code: str
-) -> None:
-    attempt, live, sandboxed = await webhook_sent(fault)
-    assert attempt.error is not None
-    assert (attempt.outcome, attempt.error.code) == (outcome, code)
-    assert not live.calls
-    assert not sandboxed.calls
-
-
-async def test_an_endpoint_whose_key_is_missing_raises_the_alarm() -> None:
-    raised: list[tuple[Channel, str, str]] = []
-
-    class Meter(NothingCounted):
-        def misconfigured(self, channel: Channel, provider: str, code: str) -> None:
-            raised.append((channel, provider, code))
-
-    log = InMemoryDeliveryLog()
-    notification = await persisted(log, channel="webhook", recipient="https://example.com/hook")
-    missing = Secrets(ProviderMisconfigured("webhook_key_missing", "no key"))
-    calls = ProviderCalls(ScriptedProvider([None]), secrets=missing, meter=Meter())
-    environment = ActivityEnvironment()
-    environment.info = environment.default_info()
-    await environment.run(SendActivities(log, calls).send, request_for(notification))
-    assert raised == [(Channel.WEBHOOK, "smtp", "webhook_key_missing")]
 
 
 async def test_without_a_sandbox_a_test_notification_reaches_nobody() -> None:
@@ -469,77 +367,3 @@ async def test_a_probe_that_is_accepted_brings_the_provider_back() -> None:
     )
     await watch.aclose()
     assert (report.state.status, await health.skipped()) == (Status.SENT, [])
-
-
-PDF = b"%PDF-"
-REFERENCE = {
-    "filename": "invoice.pdf",
-    "content_type": "application/pdf",
-    "size": len(PDF),
-    "sha256": sha256(PDF).hexdigest(),
-}
-
-
-async def with_attachment(
-    provider: ScriptedProvider, attachments: InMemoryAttachments, **given: Any
-) -> tuple[InMemoryDeliveryLog, SendActivities, SendRequest]:
-    """A notification with a file, whose content is there."""
-    log = InMemoryDeliveryLog()
-    notification = await persisted(log, attachments=[REFERENCE])
-    attachments.contents[notification.id] = {REFERENCE["sha256"]: PDF}  # type: ignore[dict-item]
-    request = request_for(notification).model_copy(update={"attachment_bytes": len(PDF)})
-    return log, SendActivities(log, ProviderCalls(provider), files=Files(attachments, **given)), request
-
-
-async def test_the_provider_gets_the_files() -> None:
-    provider = ScriptedProvider([None])
-    _, activities, request = await with_attachment(provider, InMemoryAttachments())
-    await ActivityEnvironment().run(activities.send, request)
-    [message] = provider.calls
-    [file] = message.attachments
-    assert (file.filename, file.content_type, file.content) == ("invoice.pdf", "application/pdf", PDF)
-    assert "PDF-" not in repr(message)
-
-
-async def test_without_files_nothing_is_loaded() -> None:
-    log, attachments = InMemoryDeliveryLog(), InMemoryAttachments()
-    notification = await persisted(log)
-    activities = SendActivities(log, ProviderCalls(ScriptedProvider([None])), files=Files(attachments))
-    await ActivityEnvironment().run(activities.send, request_for(notification))
-    assert attachments.loads == 0
-
-
-async def test_a_database_that_is_away_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beginning, "BEGIN_LIMIT", timedelta(0))
-    provider, attachments = ScriptedProvider([None]), InMemoryAttachments(available=False)
-    log, activities, request = await with_attachment(provider, attachments)
-    with pytest.raises(StorageUnavailable):
-        await ActivityEnvironment().run(activities.send, request)
-    assert (provider.calls, log.attempts(request.notification_id)) == ([], [])
-
-
-async def test_a_file_that_is_no_longer_kept_fails_for_good() -> None:
-    provider, attachments = ScriptedProvider([None]), InMemoryAttachments()
-    _, activities, request = await with_attachment(provider, attachments)
-    attachments.contents.clear()
-    report = await ActivityEnvironment().run(activities.send, request)
-    assert report.attempt is not None
-    assert report.attempt.error is not None
-    assert (report.attempt.outcome, report.attempt.error.code) == (Outcome.PERMANENT, "attachment_missing")
-    assert (report.state.status, provider.calls) == (Status.FAILED, [])
-
-
-async def test_files_that_find_no_room_wait_at_temporal() -> None:
-    provider = ScriptedProvider([None])
-    provider.gate = asyncio.Event()
-    log, activities, request = await with_attachment(provider, InMemoryAttachments(), most_bytes=5)
-    first = asyncio.ensure_future(ActivityEnvironment().run(activities.send, request))
-    await provider.called.wait()
-    with pytest.raises(ApplicationError) as raised:
-        await ActivityEnvironment().run(activities.send, request.model_copy(update={"number": 2}))
-    assert (raised.value.type, raised.value.next_retry_delay) == ("NoRoom", timedelta(seconds=1))
-    provider.gate.set()
-    await first
-    assert [attempt.number for attempt in log.attempts(request.notification_id)] == [1]
-    again = await ActivityEnvironment().run(activities.send, request)
-    assert again.attempt is not None

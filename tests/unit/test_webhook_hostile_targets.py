@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.hostile_targets import FORMS, LITERALS, NAMES, PUBLIC, PUBLIC_6
 from tests.provider_support import outgoing, provider_settings, serving
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.vocabulary import Channel
@@ -18,236 +19,6 @@ from tidings.errors import PermanentFailure, SendFailure, TransientFailure
 from tidings.providers import webhook
 from tidings.providers.webhook import WebhookProvider
 from tidings.providers.webhook_target import CheckedSockets, TargetPolicy
-
-PUBLIC = "93.184.215.14"
-PUBLIC_6 = "2606:4700:4700::1111"
-
-LITERALS = [
-    # This machine, in every notation that some reader of addresses takes.
-    "127.0.0.1",
-    "127.0.0.1.",
-    "127.255.255.254",
-    "127.1",
-    "127.0.1",
-    "2130706433",
-    "0x7f000001",
-    "0x7f.0.0.1",
-    "0x7F.0x0.0x0.0x1",
-    "0177.0.0.1",
-    "017700000001",
-    "0177.0.0.01",
-    "00000177.0.0.1",
-    "127.0x0.0.01",
-    "4294967295",
-    "0",
-    "0.0.0.0",
-    "0.0.0.1",
-    "[::1]",
-    "[::]",
-    "[0:0:0:0:0:0:0:1]",
-    "[0000:0000:0000:0000:0000:0000:0000:0001]",
-    "[::0.0.0.1]",
-    "[::1%25lo]",
-    "[::1%lo]",
-    # IPv4 inside IPv6: mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP on a private prefix.
-    "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]",
-    "[0:0:0:0:0:ffff:7f00:1]",
-    "[::ffff:169.254.169.254]",
-    "[::ffff:10.0.0.1]",
-    "[::127.0.0.1]",
-    "[::7f00:1]",
-    "[::ffff:0:127.0.0.1]",
-    "[64:ff9b::127.0.0.1]",
-    "[64:ff9b::a9fe:a9fe]",
-    "[64:ff9b:1::7f00:1]",
-    "[2002:7f00:1::]",
-    "[2002:a9fe:a9fe::1]",
-    "[2002:a00:1::]",
-    "[2001:0:7f00:1::]",
-    "[2001:0000:4136:e378:8000:63bf:80ff:fffe]",
-    "[fe80::5efe:10.0.0.1]",
-    # Where clouds tell a machine its credentials.
-    "169.254.169.254",
-    "169.254.169.254.",
-    "2852039166",
-    "0xa9fea9fe",
-    "0251.0376.0251.0376",
-    "169.254.43518",
-    "169.254.170.2",
-    "169.254.169.253",
-    "100.100.100.200",
-    "192.0.0.192",
-    "168.63.129.16",
-    "[fd00:ec2::254]",
-    "[fd20:ce::254]",
-    "[fe80::a9fe:a9fe]",
-    # Private, shared, reserved and multicast networks.
-    "10.0.0.1",
-    "10.255.255.255",
-    "012.0.0.1",
-    "172.16.0.1",
-    "172.31.255.255",
-    "192.168.0.1",
-    "192.168.257",
-    "0xc0a80001",
-    "100.64.0.1",
-    "100.127.255.255",
-    "192.0.2.1",
-    "198.51.100.1",
-    "203.0.113.1",
-    "192.88.99.1",
-    "198.18.0.1",
-    "198.19.255.255",
-    "224.0.0.1",
-    "239.255.255.250",
-    "240.0.0.1",
-    "255.255.255.255",
-    "[fc00::1]",
-    "[fdff::1]",
-    "[fe80::1]",
-    "[fe80::1%25eth0]",
-    "[fe80::1%251]",
-    "[fec0::1]",
-    "[ff02::1]",
-    "[ff0e::1]",
-    "[100::1]",
-    "[2001:2::1]",
-    "[2001:10::1]",
-    "[2001:20::1]",
-    "[2001:db8::1]",
-    "[3fff::1]",
-    "[5f00::1]",
-    "[200::1]",
-    "[4000::1]",
-    f"[{PUBLIC_6}%25eth0]",
-]
-
-NAMES: list[tuple[str, list[str]]] = [
-    ("localhost", ["127.0.0.1"]),
-    ("localhost.", ["127.0.0.1"]),
-    ("LOCALHOST", ["::1"]),
-    ("ip6-localhost", ["::1"]),
-    ("localhost.localdomain", ["127.0.0.1"]),
-    ("loopback.hostile.example", ["127.0.0.1"]),
-    ("127.0.0.1.nip.hostile.example", ["127.0.0.1"]),
-    ("zero.hostile.example", ["0.0.0.0"]),
-    ("metadata.google.internal", ["169.254.169.254"]),
-    ("metadata", ["169.254.169.254"]),
-    ("instance-data.ec2.internal", ["169.254.169.254", "fd00:ec2::254"]),
-    ("postgres", ["172.18.0.2"]),
-    ("mixed-first.hostile.example", ["10.0.0.1", PUBLIC]),
-    ("mixed-last.hostile.example", [PUBLIC, "10.0.0.1"]),
-    ("mixed-middle.hostile.example", [PUBLIC, "127.0.0.1", "1.1.1.1"]),
-    ("mixed-families.hostile.example", [PUBLIC, "::1"]),
-    ("mixed-families-6.hostile.example", [PUBLIC_6, "192.168.1.1"]),
-    ("mapped.hostile.example", ["::ffff:10.0.0.1"]),
-    ("nat64.hostile.example", ["64:ff9b::a00:1"]),
-    ("sixtofour.hostile.example", ["2002:a00:1::1"]),
-    ("zone.hostile.example", ["fe80::1%2"]),
-    ("public-zone.hostile.example", [f"{PUBLIC_6}%2"]),
-    ("xn--lcalhost-54a.hostile.example", ["127.0.0.1"]),
-    ("no-address.hostile.example", ["not an address"]),
-    ("many.hostile.example", [*(f"93.184.215.{number}" for number in range(100)), "10.0.0.1"]),
-]
-
-FORMS = [
-    # Credentials, and an @ that makes one reader's host another one's user.
-    f"http://user@{PUBLIC}/",
-    f"http://user:password@{PUBLIC}/",
-    "http://@public.example/",
-    "http://:@public.example/",
-    "http://public.example@127.0.0.1/",
-    "http://127.0.0.1@public.example/",
-    "http://public.example:80@127.0.0.1/",
-    "http://public.example%40127.0.0.1/",
-    "http://public.example:80%40127.0.0.1/",
-    "http://public.example\\@127.0.0.1/",
-    "http://127.0.0.1\\@public.example/",
-    "http://public.example\\.hostile.example/",
-    "http:\\\\127.0.0.1/",
-    # Ports.
-    "http://public.example:0/",
-    "http://public.example:65536/",
-    "http://public.example:-1/",
-    "http://public.example:http/",
-    "http://public.example:80:80/",
-    "http://public.example:22/",
-    "http://public.example:25/",
-    "https://public.example:465/",
-    "http://public.example:587/",
-    "http://public.example:6667/",
-    # Schemes.
-    "file:///etc/passwd",
-    "file://127.0.0.1/etc/passwd",
-    "ftp://public.example/",
-    "gopher://127.0.0.1:6379/_FLUSHALL",
-    "dict://127.0.0.1:11211/stat",
-    "ldap://127.0.0.1/",
-    "ws://public.example/",
-    "unix:///var/run/docker.sock",
-    "http+unix://%2Fvar%2Frun%2Fdocker.sock/",
-    "jar:http://public.example/!/",
-    "javascript:alert(1)",
-    "data:,hello",
-    "//127.0.0.1/",
-    "/hooks",
-    "127.0.0.1",
-    "127.0.0.1:8080/hooks",
-    "http:/127.0.0.1/",
-    "http:127.0.0.1/",
-    "http:///127.0.0.1/",
-    "http://",
-    "http://:80/",
-    # Hosts that are read in more than one way.
-    "http://%31%32%37.0.0.1/",
-    "http://127.0.0.1%00.public.example/",
-    "http://127%2e0%2e0%2e1/",
-    "http://public.example%2f@127.0.0.1/",
-    "http://public..example/",
-    "http://.public.example/",
-    "http://public.example../",
-    "http://-public.example/",
-    "http://[127.0.0.1]/",
-    "http://[::1/",
-    "http://::1/",
-    "http://[::1]public.example/",
-    "http://[::1].public.example/",
-    "http://public.example[::1]/",
-    "http://[v1.127]/",
-    "http://256.256.256.256/",
-    "http://1.2.3.4.5/",
-    "http://public.example.0x7f/",
-    "http://127.0.0.1,public.example/",
-    "http://127.0.0.1;public.example/",
-    "http://public.example'/",
-    "http://{public}.example/",
-    "http://" + "a" * 64 + ".example/",
-    "http://" + ".".join(["a" * 60] * 5) + "/",
-    # Letters that turn into others, and characters that nobody sees.
-    "http://①②⑦.⓪.⓪.①/",
-    "http://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
-    "http://127。0。0。1/",
-    "http://127.0.0.1。/",
-    "http://ⓛocalhost/",
-    "http://localho\u017ft/",
-    "http://loc\u00adalhost/",
-    "http://local\u200bhost/",
-    "http://pubIic.example\u2044@127.0.0.1/",
-    "http://bücher.example/",
-    "http://public.example\u202e/",
-    "http://public.example\uff0f@127.0.0.1/",
-    # What would break the request apart.
-    "http://public.example/\r\nHost: 127.0.0.1",
-    "http://public.example\r\n.hostile.example/",
-    "http://public.example/ HTTP/1.1",
-    "http://public.example/\tx",
-    "http://public.example/\x00",
-    "\thttp://127.0.0.1/",
-    "ht\ntp://127.0.0.1/",
-    " http://127.0.0.1/",
-    "http://public.example/" + "a" * 2048,
-]
 
 
 class NoConnection:
@@ -305,6 +76,7 @@ def test_there_are_enough_hostile_cases() -> None:
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", LITERALS)
+@pytest.mark.figure("webhook targets: addresses off the public internet, in every notation")
 async def test_no_address_off_the_public_internet_is_called(host: str, scheme: str) -> None:
     failure, reached = await attempt(f"{scheme}://{host}:8080/hooks", Names())
     assert reached == []
@@ -321,6 +93,7 @@ async def test_the_caller_hears_that_it_is_for_good(host: str) -> None:
 
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize(("host", "answers"), NAMES)
+@pytest.mark.figure("webhook targets: names that lead off the public internet")
 async def test_no_name_leads_off_the_public_internet(host: str, answers: list[str]) -> None:
     failure, reached = await attempt(f"https://{host}/hooks", Names(answers))
     assert reached == []
@@ -329,6 +102,7 @@ async def test_no_name_leads_off_the_public_internet(host: str, answers: list[st
 
 
 @pytest.mark.parametrize("url", FORMS)
+@pytest.mark.figure("webhook targets: URLs that can be read in two ways")
 async def test_what_can_be_read_in_two_ways_is_neither_submitted_nor_looked_up(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(is not|must not|needs)"):
         checked_recipient(Channel.WEBHOOK, url)
@@ -367,6 +141,7 @@ REBINDING = [
 
 
 @pytest.mark.parametrize("answers", REBINDING)
+@pytest.mark.figure("webhook targets: names that change their answer")
 async def test_a_name_that_changes_its_answer_is_called_where_it_was_checked(
     answers: list[list[str]],
 ) -> None:
@@ -390,6 +165,7 @@ async def test_a_name_that_changes_its_answer_is_called_where_it_was_checked(
         "http://public.example/",
     ],
 )
+@pytest.mark.figure("webhook targets: redirects")
 async def test_a_redirect_leads_nowhere(status: int, location: str) -> None:
     calls = 0
 
@@ -447,6 +223,7 @@ async def test_an_operator_may_allow_networks(networks: str, host: str, address:
         ("::1/128", "127.0.0.1"),
     ],
 )
+@pytest.mark.figure("webhook targets: networks beside an allowed one")
 async def test_nothing_beside_an_allowed_network_is_called(networks: str, host: str) -> None:
     names = Names(["10.0.0.1", "127.0.0.1"]) if host.endswith("hostile") else Names()
     failure, reached = await attempt(f"http://{host}/", names, networks)

@@ -51,6 +51,14 @@ class WebPushSubscription:
         return json.dumps({"endpoint": self.endpoint, "keys": keys}, separators=(",", ":"))
 
 
+def endpoint_of(recipient: str) -> str:
+    """The endpoint of a recipient that is a Web Push subscription; any other as it is."""
+    try:
+        return WebPushSubscription.parse(recipient).endpoint
+    except ValueError:
+        return recipient
+
+
 def encoded(data: bytes) -> str:
     """base64url without padding (RFC 4648, 5), as all of Web Push has it."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

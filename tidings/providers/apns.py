@@ -8,7 +8,6 @@ Our key goes as `apns-id`, which names a message and keeps nobody from sending i
 too, unless the caller gives one: on the device the second replaces the first.
 """
 
-import json
 import ssl
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pydantic import Field, SecretStr
 from tidings.domain.receipt import SuppressionReason
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, SetupError, TransientFailure
 from tidings.providers import push, throwaway_key
+from tidings.providers.api_answer import json_object
 from tidings.providers.http2_call import Http2Client, require_http2
 from tidings.providers.http_call import HttpAnswer
 from tidings.providers.http_outcome import TOO_SOON, failure_for, retry_after
@@ -208,11 +208,7 @@ def failure_in(answer: HttpAnswer) -> SendFailure | None:
 
 
 def _reason(text: str) -> str:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    reason = found.get("reason") if isinstance(found, dict) else None
+    reason = json_object(text).get("reason")
     return reason if isinstance(reason, str) else ""
 
 

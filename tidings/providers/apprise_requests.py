@@ -28,7 +28,7 @@ from tidings.errors import (
 )
 from tidings.providers.api_answer import json_object
 from tidings.providers.http_call import HttpAnswer, post
-from tidings.providers.http_outcome import failure_for
+from tidings.providers.http_outcome import TOO_SOON, failure_for
 from tidings.providers.wording import shown
 
 ERRORS: dict[int, type[SendFailure]] = {
@@ -148,7 +148,7 @@ def failure_in(answer: HttpAnswer, recipient: str) -> SendFailure | None:
     kind = ERRORS.get(answer.status) or type(plain)
     if kind is TransientFailure:
         wait: timedelta | None = getattr(plain, "retry_after", None)
-        return TransientFailure(code, message, wait)
+        return TransientFailure(code, message, wait, of_message=answer.status in TOO_SOON)
     if kind is ProviderMisconfigured:
         # A proxy's word, and none of ours is set: whoever asked is on the way to the recipient.
         return PermanentFailure(code, message)

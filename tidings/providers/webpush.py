@@ -9,7 +9,6 @@ the topic unless the caller gives one: of two with one topic that wait for a bro
 
 import base64
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,8 +28,9 @@ from tidings.errors import (
     TransientFailure,
 )
 from tidings.providers import push
+from tidings.providers.api_answer import json_object
 from tidings.providers.http_call import HttpAnswer, open_connector, open_session, post
-from tidings.providers.http_outcome import failure_for, retry_after
+from tidings.providers.http_outcome import TOO_SOON, failure_for, retry_after
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.vapid import Vapid
 from tidings.providers.web_push_encryption import LARGEST_CONTENT, encrypted
@@ -38,12 +38,15 @@ from tidings.providers.webhook_target import CheckedResolver, CheckedSockets, Lo
 from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings, Settings
 
+_TOO_MUCH = 406
+"""Microsoft: we send too much."""
+
 ERRORS: dict[int, type[SendFailure]] = {
     400: PermanentFailure,
     401: ProviderMisconfigured,  # our token: not taken, or of another key than the subscription's
     403: ProviderMisconfigured,  # the same, by other services
     404: PermanentFailure,  # no such subscription, or no longer
-    406: TransientFailure,  # Microsoft: we send too much
+    _TOO_MUCH: TransientFailure,
     410: PermanentFailure,  # unsubscribed
     413: PermanentFailure,  # too large
     429: TransientFailure,  # too many (RFC 8030, 8.4)
@@ -197,7 +200,9 @@ def failure_in(answer: HttpAnswer) -> SendFailure | None:
     kind = REASONS.get(_reason(answer.text)) or ERRORS.get(answer.status) or type(plain)
     code = f"webpush_{answer.status}"
     if kind is TransientFailure:
-        return TransientFailure(code, plain.message, retry_after(answer.headers.get("Retry-After")))
+        wait = retry_after(answer.headers.get("Retry-After"))
+        too_soon = answer.status in TOO_SOON | {_TOO_MUCH}
+        return TransientFailure(code, plain.message, wait, of_message=too_soon)
     if answer.status in GONE:
         return PermanentFailure("webpush_gone", plain.message, suppresses=SuppressionReason.GONE)
     return kind(code, plain.message)
@@ -210,9 +215,5 @@ def _topic(message: OutgoingMessage) -> str:
 
 
 def _reason(text: str) -> str:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    reason = found.get("reason") if isinstance(found, dict) else None
+    reason = json_object(text).get("reason")
     return reason if isinstance(reason, str) else ""

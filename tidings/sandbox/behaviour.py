@@ -7,6 +7,7 @@ from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
 from tidings.domain.vocabulary import Channel
+from tidings.domain.web_push import endpoint_of
 
 
 class Behaviour(StrEnum):
@@ -39,7 +40,10 @@ _REMEMBERED = 10_000
 
 
 def plan_for(channel: Channel, recipient: str) -> Plan:
-    """What this recipient asks for: by its local part, number ending, token or last path segment."""
+    """What this recipient asks for: by its local part, number ending, token or last path segment.
+
+    Of a Web Push subscription it is the last path segment of its endpoint.
+    """
     if channel is Channel.SMS:
         return Plan(_NUMBER_ENDINGS.get(recipient[-4:]))
     found = _WORD.match(_telling_part(channel, recipient))
@@ -55,9 +59,14 @@ def _telling_part(channel: Channel, recipient: str) -> str:
         case Channel.EMAIL:
             return recipient.rpartition("@")[0].strip('"')
         case Channel.WEBHOOK | Channel.CHAT:
-            return unquote(urlsplit(recipient).path.rstrip("/").rpartition("/")[2])
+            return _last_segment(recipient)
         case _:
-            return recipient
+            endpoint = endpoint_of(recipient)
+            return recipient if endpoint == recipient else _last_segment(endpoint)
+
+
+def _last_segment(url: str) -> str:
+    return unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
 
 
 class FailureCount:

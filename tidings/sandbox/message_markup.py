@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tidings.domain.sms_segments import sms_segments
 from tidings.domain.vocabulary import Channel
+from tidings.domain.web_push import endpoint_of
 from tidings.sandbox.inbox import ReceivedFile, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.markup import CHANNEL_NAMES, escaped, icon, json_markup, table, time_tag
@@ -35,14 +36,15 @@ def message_markup(view: InboxView, message: ReceivedMessage) -> str:
 def _title(message: ReceivedMessage) -> str:
     if message.channel is Channel.SMS:
         return message.recipient
-    return message.subject or ("(no subject)" if message.channel is Channel.EMAIL else message.recipient)
+    nameless = "(no subject)" if message.channel is Channel.EMAIL else endpoint_of(message.recipient)
+    return message.subject or nameless
 
 
 def _facts(message: ReceivedMessage) -> str:
     headers = {name.lower(): value for name, value in message.headers}
     facts = [("Received", time_tag(message.received_at))]
-    if _title(message) != message.recipient:
-        facts.insert(0, ("To", escaped(message.recipient)))
+    if _title(message) != (recipient := endpoint_of(message.recipient)):
+        facts.insert(0, ("To", escaped(recipient)))
     if message.channel is Channel.EMAIL and "from" in headers:
         facts.insert(0, ("From", escaped(headers["from"])))
     if message.notification_id:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from tidings.domain.vocabulary import Channel
+from tidings.domain.web_push import endpoint_of
 from tidings.sandbox.inbox import ReceivedFile, ReceivedMessage
 from tidings.sandbox.inbox_view import InboxView
 from tidings.sandbox.markup import CHANNEL_NAMES, escaped, icon, time_tag
@@ -125,7 +126,7 @@ def _row(view: InboxView, message: ReceivedMessage) -> str:
     return (
         f'<li data-number="{message.number}"><a class="row row-{message.channel}" href="{escaped(href)}"'
         f'{" aria-current=true" if chosen else ""} title="{CHANNEL_NAMES[message.channel]}">'
-        f"{icon(message.channel)}<span class=row-top><b>{escaped(message.recipient)}</b>"
+        f"{icon(message.channel)}<span class=row-top><b>{escaped(endpoint_of(message.recipient))}</b>"
         f"{time_tag(message.received_at)}</span>"
         f"<span class=row-text>{_summary(message)}</span></a></li>"
     )
