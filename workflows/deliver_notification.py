@@ -136,6 +136,7 @@ class DeliverNotification:
                 self._receipt_came = False
                 await self._journal.look_up()
                 await self._journal.publish()
+                continue  # another may have come meanwhile
             if self._has_ended():
                 return None
             if self._is_full():
