@@ -1,6 +1,7 @@
 """A real server that answers by a script: what an API in trouble, or another in its place, says."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -121,17 +122,17 @@ def never_ends(chunk: bytes) -> Step:
 
 
 @asynccontextmanager
-async def scripted_api(*script: Step) -> AsyncIterator[ScriptedApi]:
+async def scripted_api(*script: Step, tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedApi]:
     """Run it for the block, on a port of its own."""
     api = ScriptedApi(list(script))
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", api.answer)
     runner = web.AppRunner(app, shutdown_timeout=0, access_log=None, handler_cancellation=True)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     port = runner.addresses[0][1]
-    api.url = f"http://127.0.0.1:{port}"
+    api.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     try:
         yield api
     finally:

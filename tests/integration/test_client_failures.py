@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tests.integration.scripted_api import (
     says,
     scripted_api,
 )
+from tests.provider_support import certificate
 from tests.support import free_port
 from tidings import __version__
 from tidings.client import (
@@ -132,6 +135,25 @@ async def test_nobody_there_is_tried_again_and_named() -> None:
     assert url in str(raised.value)
     assert not raised.value.may_have_arrived
     assert told
+
+
+async def test_a_host_that_is_not_there_is_named_as_that() -> None:
+    async with Tidings("http://nowhere.invalid", KEY, retrying=ONCE) as client:
+        with pytest.raises(NotReachable, match="there is no such host"):
+            await client.get(ID)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused_once(tmp_path: Path) -> None:
+    tls, file = certificate(tmp_path)
+    told: list[Retry] = []
+    async with scripted_api(CREATED, tls=tls) as api:
+        async with Tidings(api.url, KEY, retrying=QUICK, on_retry=told.append) as client:
+            with pytest.raises(NotReachable, match=r"TLS: .*certificate"):
+                await client.send(**EMAIL)
+        assert (api.seen, told) == ([], [])
+        trusting = ssl.create_default_context(cafile=str(file))
+        async with Tidings(api.url, KEY, tls=trusting) as client:
+            assert (await client.send(**EMAIL)).id == ID
 
 
 async def test_no_answer_in_time_is_tried_again_and_says_that_the_request_may_have_arrived() -> None:

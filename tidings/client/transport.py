@@ -171,10 +171,10 @@ class Transport:
         except aiohttp.ClientSSLError as error:
             # No passing cause; and the words of ssl name no secret.
             raise NotReachable(self.url, f"TLS: {_why(error)}", may_have_arrived=arrived) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            refused = isinstance(error, aiohttp.ClientConnectorError)
-            reason = "nobody listens there" if refused else "it does not answer"
-            return self._unreachable(reason, sent, arrived)
+        except aiohttp.ClientConnectorDNSError:
+            return self._unreachable("there is no such host", sent, arrived)
+        except aiohttp.ClientConnectorError:
+            return self._unreachable("nobody listens there", sent, arrived)
         except TimeoutError:
             return self._unreachable("it does not answer", sent, arrived)
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
