@@ -207,6 +207,7 @@ async def test_a_cancel_whose_answer_was_lost_is_no_conflict() -> None:
     async with client_of(late) as (client, api, _):
         with pytest.raises(ConflictProblem):
             await client.cancel(ID)
+        assert len(api.seen) == 1
     sent = problem(409, "wrong-status", "It is sent.", notification_status="sent")
     async with client_of(resets(), sent) as (client, api, _):
         with pytest.raises(ConflictProblem, match="It is sent"):
