@@ -177,9 +177,10 @@ async def running_api(
     *,
     key: str,
     environment: Mapping[str, str] | None = None,
+    port: int | None = None,
     **settings: Any,
 ) -> AsyncIterator[Api]:
-    """Run the API for the block, on a port of its own. The key is known when it begins.
+    """Run the API for the block, on a port of its own or this one. The key is known when it begins.
 
     `environment`: variables for what reads its own settings while the API is put together.
     """
@@ -195,7 +196,7 @@ async def running_api(
     async with contextlib.AsyncExitStack() as stack:
         with mock.patch.dict(os.environ, profile):
             parts = await stack.enter_async_context(compose(configuration))
-        port = free_port()
+        port = port or free_port()
         config = uvicorn.Config(
             create_app(parts), port=port, log_config=None, access_log=False, lifespan="off", ws="none"
         )

@@ -1,5 +1,6 @@
 """The commands against the real API, database and Temporal: what they do, print and end with."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -74,6 +75,40 @@ async def test_a_refused_submission_names_the_field_and_ends_with_1(api: Api) ->
     assert "Traceback" not in ended.err
 
 
+async def test_send_survives_a_restart_of_the_api_and_says_so(
+    database_url: str, temporal_server: TemporalServer
+) -> None:
+    key, _ = await make_key(database_url)
+    asked, port = asyncio.Event(), free_port()
+
+    async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"Hello, Ada.")
+        writer.transport.abort()
+        asked.set()
+
+    url = f"http://127.0.0.1:{port}"
+    command = ("send", *EMAIL, "--body", "Hello, Ada.", "--json", "--retry-for", "60")
+    async with await asyncio.start_server(dies, "127.0.0.1", port):
+        sending = asyncio.create_task(tidings(*command, TIDINGS_URL=url, TIDINGS_API_KEY=key))
+        await asked.wait()
+    async with running_api(database_url, temporal_server.address, key=key, port=port) as api:
+        ended = await sending
+        assert (ended.status, ended.err.count("\n")) == (0, 1), ended
+        api.accepted.append(json.loads(ended.out)["id"])  # to be ended with the others
+        assert f"The API at {url} does not serve now" in ended.err
+        assert "trying again for up to 60 s" in ended.err
+        listed = (await api.get("/v1/notifications")).json
+    assert {each["id"] for each in listed["data"]} <= set(api.accepted)
+
+
+async def test_send_gives_up_at_once_where_it_is_told_to() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    command = ("send", *EMAIL, "--body", "Hello", "--retry-for", "0", "--api-key", "td_live_x", "--url", url)
+    ended = await tidings(*command)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert f"The API at {url} cannot be reached (nobody listens there): start it by `tidings up`" in ended.err
+
+
 async def test_cancel_and_retry_go_straight_to_temporal_with_the_api_down(
     delivery: Delivery, temporal_client: Client, temporal_server: TemporalServer
 ) -> None:
@@ -143,6 +178,9 @@ async def test_migrate_can_be_run_any_number_of_times(empty_database_url: str) -
         (("bogus",), 2, "bogus"),
         (("send", "--channel", "email"), 2, "--to"),
         (("send", *EMAIL, "--body", "x", "--metadata", "{"), 2, "--metadata"),
+        (("send", *EMAIL, "--body", "x", "--retry-for", "-1"), 2, "--retry-for"),
+        (("show", ".", "--api-key", "td_live_x"), 1, "id"),
+        (("list", "--api-key", "td live"), 1, "API key"),
         (("list",), 1, "TIDINGS_API_KEY"),
         (("list", "--api-key", "td_live_x", "--url", "http://127.0.0.1:1"), 1, "tidings up"),
         (("list", "--api-key", "td_live_x", "--url", "nonsense"), 1, "nonsense"),

@@ -1,19 +1,28 @@
 """`send`, `show`, `list`: submit notifications and look at them, over HTTP."""
 
 import asyncio
-import base64
 import json
-import mimetypes
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from tidings.cli import screen
 from tidings.cli.context import api_access
 from tidings.domain.idempotency import checked_key
+
+if TYPE_CHECKING:
+    from tidings.client import Attachment, MessageFields, Tidings
+
+Answer = TypeVar("Answer")
+
+RETRY_FOR = 30.0
+"""Seconds for which a submission is tried again by default: a restart of the API is over by then."""
+
+_BRIEFLY = 2.0
+"""Seconds for all other calls: whoever asks sees the error, and can ask again."""
 
 Url = Annotated[str | None, typer.Option("--url", help="The API's address; else TIDINGS_URL.")]
 Key = Annotated[str | None, typer.Option("--api-key", help="The API key; else TIDINGS_API_KEY.")]
@@ -43,12 +52,15 @@ def send(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Submit once, however often this command is repeated.")
     ] = None,
+    retry_for: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Seconds to try again while the API does not serve.")
+    ] = RETRY_FOR,
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Submit a notification."""
-    fields = {
+    fields: MessageFields = {
         "channel": channel,
         "recipient": to,
         "body": sys.stdin.read() if body == "-" else body,
@@ -64,10 +76,10 @@ def send(
         "priority": priority,
         "guarantee": guarantee,
         "provider": provider,
+        "idempotency_key": None if idempotency_key is None else _key(idempotency_key),
     }
-    given = {name: value for name, value in fields.items() if value is not None}
-    headers = {} if idempotency_key is None else {"Idempotency-Key": _key(idempotency_key)}
-    _print(call_api("POST", "/v1/notifications", url, api_key, json=given, headers=headers), as_json)
+    sent = call_api(lambda client: client.send(**fields), url, api_key, retry_for=retry_for)
+    _print(sent.to_json(), as_json)
 
 
 def show(
@@ -77,7 +89,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a notification and its attempts."""
-    _print(call_api("GET", f"/v1/notifications/{quote(id, safe='')}", url, api_key), as_json)
+    _print(call_api(lambda client: client.get(id), url, api_key).to_json(), as_json)
 
 
 def list_(
@@ -94,26 +106,34 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List notifications, newest first."""
-    filters = {
-        "status": status,
-        "channel": channel,
-        "mode": mode,
-        "recipient": recipient,
-        "tag": tag,
-        "schedule": schedule,
-    }
-    query = {name: value for name, value in filters.items() if value is not None}
     found = call_api(
-        "GET", "/v1/notifications", url, api_key, params={**query, "page": page, "per_page": per_page}
-    )
+        lambda client: client.page(
+            page=page,
+            per_page=per_page,
+            status=status,
+            channel=channel,
+            mode=mode,
+            recipient=recipient,
+            tag=tag,
+            schedule=schedule,
+        ),
+        url,
+        api_key,
+    ).to_json()
     screen.print_json(found) if as_json else screen.print_list(found)
 
 
-def call_api(method: str, path: str, url: str | None, api_key: str | None, **request: Any) -> dict[str, Any]:
-    """One call of the API that the command is to talk to. Raises CallFailed, SetupError."""
-    from tidings.cli.http import call
+def call_api(
+    call: "Callable[[Tidings], Awaitable[Answer]]",
+    url: str | None,
+    api_key: str | None,
+    *,
+    retry_for: float = _BRIEFLY,
+) -> Answer:
+    """One call of the API to talk to. Raises CallFailed, SetupError, TidingsClientError."""
+    from tidings.cli.http import ask
 
-    return asyncio.run(call(*api_access(url, api_key), method, path, **request))
+    return asyncio.run(ask(*api_access(url, api_key), call, retry_for=retry_for))
 
 
 def _print(notification: dict[str, Any], as_json: bool) -> None:
@@ -140,19 +160,14 @@ def text_of(file: Path | None) -> str | None:
         raise typer.BadParameter(f"{file} cannot be read as text: {error}", param_hint="--html") from None
 
 
-def attachment(file: Path) -> dict[str, str]:
+def attachment(file: Path) -> "Attachment":
     """A file given as --attach, its type by its name."""
+    from tidings.client import Attachment
+
     try:
-        content = file.read_bytes()
+        return Attachment.from_file(file)
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint="--attach") from None
-    kind, encoding = mimetypes.guess_type(file.name)
-    return {
-        "filename": file.name,
-        # What is packed (.csv.gz) is no longer what its inner name says.
-        "content_type": kind if kind and not encoding else "application/octet-stream",
-        "content": base64.b64encode(content).decode(),
-    }
 
 
 def json_object(text: str | None, option: str = "--metadata") -> Any:

@@ -1,48 +1,42 @@
 """Calls of the HTTP API, for commands: an answer or one clear error."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-import aiohttp
+import typer
 
+from tidings.client import NotReachable, Retry, Retrying, Tidings
 from tidings.errors import TidingsError
+
+Answer = TypeVar("Answer")
 
 
 class CallFailed(TidingsError):
-    """The API refused, or could not be reached. The message is for a person."""
+    """The API could not be reached. The message is for a person."""
 
 
-async def call(url: str, api_key: str, method: str, path: str, **request: Any) -> dict[str, Any]:
-    """The JSON of a successful answer. Raises CallFailed."""
-    headers = {"Authorization": f"Bearer {api_key}"}
-    limit = aiohttp.ClientTimeout(total=30)
+async def ask(
+    url: str, api_key: str, call: Callable[[Tidings], Awaitable[Answer]], *, retry_for: float
+) -> Answer:
+    """What the call answers, tried again for `retry_for` seconds; says so once, on standard error.
+
+    Raises CallFailed, TidingsClientError.
+    """
+
+    def say(retry: Retry) -> None:
+        if retry.failures == 1:
+            typer.echo(
+                f"tidings: The API at {url} does not serve now ({retry.reason}): trying again for up to"
+                f" {retry.total:g} s.",
+                err=True,
+            )
+
     try:
-        async with (
-            aiohttp.ClientSession(headers=headers, timeout=limit) as session,
-            session.request(method, f"{url}{path}", **request) as response,
-        ):
-            body = await _json(response)
-            if response.status >= 400:
-                raise CallFailed(_problem(response.status, body))
-            return body
-    except (aiohttp.ClientConnectionError, TimeoutError) as error:
-        reason = "it does not answer" if isinstance(error, TimeoutError) else "nobody listens there"
+        async with Tidings(url, api_key, retrying=Retrying(total=retry_for), on_retry=say) as client:
+            return await call(client)
+    except NotReachable as error:
+        doubt = " The request may have been carried out." if error.may_have_arrived else ""
         raise CallFailed(
-            f"The API at {url} cannot be reached ({reason}): start it by `tidings up`, or set TIDINGS_URL."
+            f"The API at {url} cannot be reached ({error.reason}): start it by `tidings up`, or set"
+            f" TIDINGS_URL.{doubt}"
         ) from None
-    except (aiohttp.InvalidURL, ValueError) as error:
-        raise CallFailed(f"{url} is no address of an API: {error}") from None
-
-
-async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    try:
-        body = await response.json(content_type=None)
-    except ValueError:
-        body = None
-    return body if isinstance(body, dict) else {}
-
-
-def _problem(status: int, body: dict[str, Any]) -> str:
-    """A problem document (RFC 9457) as lines for a person."""
-    lines = [f"{body.get('title', f'HTTP {status}')}: {body.get('detail', 'the API gave no reason')}"]
-    lines += [f"  {fault['pointer']}: {fault['detail']}" for fault in body.get("errors", [])]
-    return "\n".join(lines)

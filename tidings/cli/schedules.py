@@ -2,15 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tidings.cli import schedule_screen, screen
 from tidings.cli.delivery import AsJson, Key, Url, call_api, json_object, text_of
 
-PATH = "/v1/schedules"
+if TYPE_CHECKING:
+    from tidings.client import ScheduleFields, TemplateFields
 
 app = typer.Typer(help="Recurring notifications.", no_args_is_help=True)
 
@@ -52,7 +52,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a schedule: a notification of its own at each firing."""
-    notification = {
+    notification: TemplateFields = {
         "channel": channel,
         "recipient": to,
         "body": sys.stdin.read() if body == "-" else body,
@@ -66,8 +66,8 @@ def create(
         "guarantee": guarantee,
         "provider": provider,
     }
-    schedule = {
-        "notification": _given(notification),
+    schedule: ScheduleFields = {
+        "notification": notification,
         "cron": cron,
         "every": every,
         "time_zone": time_zone,
@@ -77,7 +77,8 @@ def create(
         "catch_up_window": catch_up_window,
         "paused": paused,
     }
-    _print(call_api("POST", PATH, url, api_key, json=_given(schedule)), as_json)
+    made = call_api(lambda client: client.schedules.create(**schedule), url, api_key)
+    _print(made.to_json(), as_json)
 
 
 @app.command("list")
@@ -89,45 +90,38 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List schedules; one just created appears after a moment."""
-    query = _given({"per_page": per_page, "cursor": cursor})
-    found = call_api("GET", PATH, url, api_key, params=query)
+    found = call_api(
+        lambda client: client.schedules.page(per_page=per_page, cursor=cursor), url, api_key
+    ).to_json()
     screen.print_json(found) if as_json else schedule_screen.print_schedules(found)
 
 
 @app.command()
 def show(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Show a schedule, its next times and its latest firings."""
-    _print(call_api("GET", _path(id), url, api_key), as_json)
+    _print(call_api(lambda client: client.schedules.get(id), url, api_key).to_json(), as_json)
 
 
 @app.command()
 def pause(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Let a schedule fire no more until `resume`."""
-    _print(call_api("POST", f"{_path(id)}/pause", url, api_key), as_json)
+    _print(call_api(lambda client: client.schedules.pause(id), url, api_key).to_json(), as_json)
 
 
 @app.command()
 def resume(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Let a paused schedule fire again; what fell into the pause is not made up."""
-    _print(call_api("POST", f"{_path(id)}/resume", url, api_key), as_json)
+    _print(call_api(lambda client: client.schedules.resume(id), url, api_key).to_json(), as_json)
 
 
 @app.command()
 def delete(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Delete a schedule; what it has fired goes on."""
-    call_api("DELETE", _path(id), url, api_key)
+    call_api(lambda client: client.schedules.delete(id), url, api_key)
     if as_json:
         screen.print_json({"id": id, "deleted": True})
     else:
         typer.echo(f"{id}  deleted")
-
-
-def _path(id: str) -> str:
-    return f"{PATH}/{quote(id, safe='')}"
-
-
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _print(schedule: dict[str, Any], as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """`tidings webhooks`: URLs that have a secret of their own, over HTTP."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -9,8 +8,6 @@ from rich.text import Text
 
 from tidings.cli import screen
 from tidings.cli.delivery import AsJson, Key, Url, call_api
-
-PATH = "/v1/webhook-endpoints"
 
 Id = Annotated[str, typer.Argument(help="The endpoint's id, from `tidings webhooks list`.")]
 
@@ -25,13 +22,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Give a URL a secret, or show the one it has."""
-    _print(call_api("POST", PATH, url, api_key, json={"url": target}), as_json)
+    _print(call_api(lambda client: client.webhook_endpoints.add(target), url, api_key).to_json(), as_json)
 
 
 @app.command("list")
 def list_(url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """List endpoints, without their secrets."""
-    found = call_api("GET", PATH, url, api_key)
+    endpoints = call_api(lambda client: client.webhook_endpoints.list(), url, api_key)
+    found = {"data": [endpoint.to_json() for endpoint in endpoints]}
     if as_json:
         screen.print_json(found)
         return
@@ -51,7 +49,7 @@ def list_(url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None
 @app.command()
 def show(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Show an endpoint with its secret."""
-    _print(call_api("GET", _path(id), url, api_key), as_json)
+    _print(call_api(lambda client: client.webhook_endpoints.get(id), url, api_key).to_json(), as_json)
 
 
 @app.command()
@@ -65,22 +63,20 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Make a new secret."""
-    body = {"overlap_seconds": overlap}
-    _print(call_api("POST", f"{_path(id)}/rotate", url, api_key, json=body), as_json)
+    rotated = call_api(
+        lambda client: client.webhook_endpoints.rotate(id, overlap_seconds=overlap), url, api_key
+    )
+    _print(rotated.to_json(), as_json)
 
 
 @app.command()
 def remove(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Forget an endpoint and its secret for good."""
-    call_api("DELETE", _path(id), url, api_key)
+    call_api(lambda client: client.webhook_endpoints.remove(id), url, api_key)
     if as_json:
         screen.print_json({"id": id, "removed": True})
     else:
         typer.echo(f"{id}  removed")
-
-
-def _path(id: str) -> str:
-    return f"{PATH}/{quote(id, safe='')}"
 
 
 def _print(endpoint: dict[str, Any], as_json: bool) -> None:

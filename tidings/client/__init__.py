@@ -1,0 +1,80 @@
+"""The typed client of the HTTP API: `async with Tidings(url, api_key) as client`. See docs/client.md."""
+
+from tidings.client.bulk import BulkResult
+from tidings.client.client import Tidings
+from tidings.client.errors import (
+    ApiProblem,
+    ConflictProblem,
+    EndedOtherwise,
+    FieldFault,
+    ForbiddenProblem,
+    InvalidCall,
+    InvalidProblem,
+    NotFoundProblem,
+    NotReachable,
+    RateLimitedProblem,
+    TidingsClientError,
+    UnauthorizedProblem,
+    UnavailableProblem,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+from tidings.client.fields import Attachment, ListFilters, MessageFields, ScheduleFields, TemplateFields
+from tidings.client.models import (
+    Attempt,
+    Health,
+    Notification,
+    NotificationDetails,
+    Page,
+    Receipt,
+    Suppression,
+    WebhookEndpoint,
+    WebhookEndpointDetails,
+)
+from tidings.client.retrying import Retry, Retrying
+from tidings.client.schedule_models import Schedule, ScheduleDetails
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Status
+
+__all__ = [
+    "ApiProblem",
+    "Attachment",
+    "Attempt",
+    "BulkResult",
+    "Channel",
+    "ConflictProblem",
+    "EndedOtherwise",
+    "FieldFault",
+    "ForbiddenProblem",
+    "Guarantee",
+    "Health",
+    "InvalidCall",
+    "InvalidProblem",
+    "KeyMode",
+    "ListFilters",
+    "MessageFields",
+    "NotFoundProblem",
+    "NotReachable",
+    "Notification",
+    "NotificationDetails",
+    "Outcome",
+    "Page",
+    "Priority",
+    "RateLimitedProblem",
+    "Receipt",
+    "Retry",
+    "Retrying",
+    "Schedule",
+    "ScheduleDetails",
+    "ScheduleFields",
+    "Status",
+    "Suppression",
+    "TemplateFields",
+    "Tidings",
+    "TidingsClientError",
+    "UnauthorizedProblem",
+    "UnavailableProblem",
+    "UnexpectedAnswer",
+    "WaitTimeout",
+    "WebhookEndpoint",
+    "WebhookEndpointDetails",
+]
