@@ -40,6 +40,7 @@ CALLBACK_POSTPONED = Kind(
 WRONG_MODE = Kind("wrong-mode", HTTPStatus.FORBIDDEN, "The API key is of the other mode")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
+MISDIRECTED = Kind("misdirected-request", HTTPStatus.MISDIRECTED_REQUEST, "The request is for another host")
 WRONG_STATUS = Kind("wrong-status", HTTPStatus.CONFLICT, "The notification's status does not allow it")
 TOO_LARGE = Kind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(
