@@ -3,11 +3,11 @@
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-import tidings
 from api import docs_page, error_handlers, openapi
 from api.admission import Admission
 from api.composition import Parts
 from api.cross_origin import CrossOrigin
+from api.description import operation_id
 from api.middleware import RequestContext
 from api.response_headers import DOCS_FILES, ResponseHeaders
 from api.routes import (
@@ -45,7 +45,8 @@ def routed() -> FastAPI:
     """The routes and their description, without the parts that do the work."""
     app = FastAPIOffline(
         title="Tidings",
-        version=tidings.__version__,
+        # The API's, not the program's: it changes with the paths.
+        version="1",
         description=_DESCRIPTION,
         openapi_tags=[
             {"name": "notifications", "description": "Submit, look, steer."},
@@ -56,6 +57,7 @@ def routed() -> FastAPI:
             {"name": "health", "description": "For load balancers and supervisors. No key needed."},
         ],
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
         docs_url=None,
         redoc_url=None,
         # The docs page's own files: it must open on machines that reach no public network.

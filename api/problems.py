@@ -62,6 +62,9 @@ WEBHOOK_KEY_MISSING = Kind(
 )
 NOT_READY = Kind("not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "A part cannot be reached")
 
+KINDS = tuple(kind for kind in vars().values() if isinstance(kind, Kind))
+"""All of them."""
+
 RETRY_AFTER = {"Retry-After": "5"}
 """Seconds after which it is worth asking again while a part is away."""
 
