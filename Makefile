@@ -15,7 +15,7 @@ CODE := activities api migrations tests tidings worker workflows
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-unit test-peers histories lint types contracts check format lock hooks clean
+.PHONY: help run test test-unit test-peers openapi fuzz histories lint types contracts check format lock hooks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test-unit: $(DEV) ## run the tests that need no server
 
 test-peers: $(DEV) ## run the tests against software of others, which they fetch; what was shown, or skipped: build/figures.md
 	$(BIN)/pytest -m "peer or figure" -rs --figures=build/figures.md $(ARGS)
+
+openapi: $(DEV) ## write docs/openapi.json anew
+	$(BIN)/python -m api.write_description docs/openapi.json
+
+fuzz: $(DEV) ## try the API with made-up requests for minutes; ARGS="--max-time 600" passes options to schemathesis
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 histories: $(DEV) ## record anew what the replay tests replay; ARGS="sent_at_once" names some, "--keep NAME" keeps the old
 	$(BIN)/python -m tests.replay.record $(ARGS)

@@ -3,10 +3,13 @@
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-import tidings
-from api import error_handlers, openapi
+from api import docs_page, error_handlers, openapi
+from api.admission import Admission
 from api.composition import Parts
+from api.cross_origin import CrossOrigin
+from api.description import operation_id
 from api.middleware import RequestContext
+from api.response_headers import DOCS_FILES, ResponseHeaders
 from api.routes import (
     callbacks,
     health,
@@ -27,9 +30,23 @@ Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems. Times ar
 
 def create_app(parts: Parts) -> FastAPI:
     """The ASGI application. The parts' life is the caller's to manage (`api.composition.compose`)."""
+    app = routed()
+    app.state.parts = parts
+    settings = parts.settings
+    cross_origin = CrossOrigin(settings.cors_origins)
+    # The last that is added is the first that a request meets.
+    app.add_middleware(Admission, cross_origin=cross_origin, trusted_hosts=settings.trusted_hosts)
+    app.add_middleware(RequestContext, metrics=parts.metrics)
+    app.add_middleware(ResponseHeaders, cross_origin=cross_origin, hsts_seconds=settings.hsts_seconds)
+    return app
+
+
+def routed() -> FastAPI:
+    """The routes and their description, without the parts that do the work."""
     app = FastAPIOffline(
         title="Tidings",
-        version=tidings.__version__,
+        # The API's, not the program's: it changes with the paths.
+        version="1",
         description=_DESCRIPTION,
         openapi_tags=[
             {"name": "notifications", "description": "Submit, look, steer."},
@@ -40,20 +57,29 @@ def create_app(parts: Parts) -> FastAPI:
             {"name": "health", "description": "For load balancers and supervisors. No key needed."},
         ],
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+        docs_url=None,
         redoc_url=None,
         # The docs page's own files: it must open on machines that reach no public network.
-        static_url="/docs/static",
+        static_url=DOCS_FILES.rstrip("/"),
         # The framework's own spans and metrics cost time on each request, even if nobody collects them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    modules = (notifications, schedules, webhook_endpoints, suppressions, callbacks, health, metrics)
+    modules = (
+        notifications,
+        schedules,
+        webhook_endpoints,
+        suppressions,
+        callbacks,
+        health,
+        metrics,
+        docs_page,
+    )
     for module in modules:
         app.include_router(module.router)
         app.state.routes += module.router.routes
-    app.add_middleware(RequestContext, metrics=parts.metrics)
     error_handlers.install(app)
     openapi.install(app)
     return app

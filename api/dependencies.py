@@ -12,7 +12,7 @@ from tidings.domain.api_key import ApiKey, looks_like_key
 
 _BEARER = HTTPBearer(
     auto_error=False,
-    scheme_name="API key",
+    scheme_name="api_key",
     description="`Authorization: Bearer td_live_…` (or `td_test_…`), from `tidings keys create`.",
 )
 

@@ -62,12 +62,13 @@ def _refused_by_framework(request: Request, error: HTTPException) -> Problem:
 
 def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
     """Every method of the path (RFC 9110, section 15.5.6); the framework names its first route's only."""
-    return {
+    methods = {
         method
         for route in routes
         if route.matches(request.scope)[0] is not Match.NONE
         for method in getattr(route, "methods", None) or ()
     }
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _not_found(request: Request, error: NotFound) -> Problem:

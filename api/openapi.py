@@ -8,12 +8,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
-from api.problems import MEDIA_TYPE, ProblemDetails
+from api.description import finish, problem_answer
+from api.problems import ProblemDetails
 from api.schemas.notification import NotificationView
 from api.schemas.schedule_submission import ScheduleSubmission
 from api.schemas.steering import CancelBody, RetryBody
 from api.schemas.submission import Submission
-from api.schemas.webhook_endpoint import EndpointBody, RotateBody
+from api.schemas.webhook_endpoint import EndpointBody, EndpointDetails, RotateBody
 from tidings.domain.idempotency import LONGEST_KEY
 
 REPLAYED = "Idempotent-Replayed"
@@ -62,14 +63,16 @@ CALLBACK_BODY = {
 ENDPOINT_BODY = _body(EndpointBody)
 ROTATE_BODY = _body(RotateBody, required=False)
 ENDPOINT_CREATED = _created("The URL has a secret of its own.", "The endpoint's path.")
+ENDPOINT_KNOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The URL has a secret already: this is it.", "model": EndpointDetails}
+}
 SCHEDULE_BODY = _body(ScheduleSubmission)
 SCHEDULE_CREATED = _created("It fires from now on.", "The schedule's path.")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The answers of a route that are problems."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model="ProblemDetails")}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {status: problem_answer(HTTPStatus(status).phrase) for status in statuses}
 
 
 def accepted(description: str) -> dict[int | str, dict[str, Any]]:
@@ -92,6 +95,7 @@ def install(app: FastAPI) -> None:
             )
             _add_models(schema["components"]["schemas"])
             _drop_foreign_problems(schema)
+            finish(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -40,6 +40,7 @@ CALLBACK_POSTPONED = Kind(
 WRONG_MODE = Kind("wrong-mode", HTTPStatus.FORBIDDEN, "The API key is of the other mode")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
+MISDIRECTED = Kind("misdirected-request", HTTPStatus.MISDIRECTED_REQUEST, "The request is for another host")
 WRONG_STATUS = Kind("wrong-status", HTTPStatus.CONFLICT, "The notification's status does not allow it")
 TOO_LARGE = Kind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(
@@ -60,6 +61,9 @@ WEBHOOK_KEY_MISSING = Kind(
     "webhook-key-missing", HTTPStatus.SERVICE_UNAVAILABLE, "Webhook secrets are not set up"
 )
 NOT_READY = Kind("not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "A part cannot be reached")
+
+KINDS = tuple(kind for kind in vars().values() if isinstance(kind, Kind))
+"""All of them."""
 
 RETRY_AFTER = {"Retry-After": "5"}
 """Seconds after which it is worth asking again while a part is away."""

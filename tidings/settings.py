@@ -78,6 +78,12 @@ class DatabaseSettings(Settings):
     database_command_timeout: float = Field(default=15, gt=0)
 
 
+_Origin = Annotated[str, Field(pattern=r"^(\*|https?://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:\d{1,5})?)$")]
+"""As browsers write it: lower case, without a path."""
+_Host = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_-][A-Za-z0-9._:-]*$")]
+"""A name or an address, without a port."""
+
+
 class ApiSettings(Settings):
     """The HTTP front. Times in seconds, sizes in bytes."""
 
@@ -98,6 +104,19 @@ class ApiSettings(Settings):
     """How long a submission waits for Temporal before it answers 503."""
     cancel_wait: float = Field(default=5, ge=0)
     """How long a cancel waits for the attempt under way before it answers 202."""
+    cors_origins: Annotated[list[_Origin], NoDecode] = []
+    """Web pages that may call the API from a browser: `https://console.example.com`, separated by commas; `*`
+    is any. None may unless it is named."""
+    trusted_hosts: Annotated[list[_Host], NoDecode] = []
+    """Names this API is called by (`notify.example.com`, `*.example.com`), separated by commas; loopback is
+    always one. Any other Host is answered 421. Empty: every Host is taken."""
+    hsts_seconds: int = Field(default=0, ge=0)
+    """How long browsers are to insist on HTTPS, where there is nothing else; 0: nothing is said of it."""
+
+    @field_validator("cors_origins", "trusted_hosts", mode="before")
+    @classmethod
+    def _split_lists(cls, value: Any) -> Any:
+        return _split(value)
 
 
 class SmtpTls(StrEnum):

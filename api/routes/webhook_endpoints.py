@@ -30,7 +30,9 @@ router = APIRouter(prefix=PATH, tags=["webhook endpoints"])
     "",
     status_code=201,
     response_model=EndpointDetails,
-    responses=openapi.problems(400, 401, 403, 413, 415, 422, 503) | openapi.ENDPOINT_CREATED,
+    responses=openapi.problems(400, 401, 403, 413, 415, 422, 503)
+    | openapi.ENDPOINT_CREATED
+    | openapi.ENDPOINT_KNOWN,
     openapi_extra=openapi.ENDPOINT_BODY,
 )
 @router.post("/", status_code=201, include_in_schema=False)
@@ -72,7 +74,7 @@ async def rotate(endpoint_id: str, request: Request, parts: PartsOfApp, caller: 
     """Make a new secret. Until the overlap ends, the one before signs as well."""
     refuse_other_mode(caller, KeyMode.LIVE)
     document = await read_json(request, parts.settings.max_body_bytes, optional=True)
-    body = parsed({} if document is None else document, RotateBody)
+    body = parsed(document, RotateBody)
     overlap = timedelta(seconds=body.overlap_seconds)
     return _json(_details(await parts.endpoints.rotate(caller.tenant, _parsed_id(endpoint_id), overlap)), 200)
 

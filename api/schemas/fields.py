@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
 
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
@@ -21,6 +21,11 @@ def _moment(value: object) -> datetime:
         return datetime.fromisoformat(match[0].upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no time that exists") from None
+
+
+def _whole(value: object) -> object:
+    # JSON knows one kind of number: 60.0 is as whole as 60 (JSON Schema, section 6.1.1).
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _without_nul(value: str) -> str:
@@ -50,8 +55,17 @@ Moment = Annotated[
 UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
 """A time we give out: in UTC, written with Z."""
 
-Text = Annotated[StrictStr, AfterValidator(_without_nul)]
+Text = Annotated[
+    StrictStr, AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
+]
 """A string, and nothing that could be turned into one; line breaks allowed."""
 
-Line = Annotated[StrictStr, AfterValidator(_on_one_line)]
+Line = Annotated[
+    StrictStr,
+    AfterValidator(_on_one_line),
+    Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"}),
+]
 """A string without control characters and line breaks."""
+
+WHOLE = BeforeValidator(_whole)
+"""Beside `StrictInt`: a whole number however it is written, and nothing else."""

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from api import problems
 from api.problems import FieldError, Problem
-from api.schemas.fields import Line, Moment
+from api.schemas.fields import WHOLE, Line, Moment
 from api.schemas.submission import Submission, notification_from
 from api.validation import field_errors, pointer
 from tidings.domain.cron import CronExpression
@@ -77,7 +77,7 @@ class ScheduleSubmission(BaseModel):
         description="Five fields as in crontab(5): minute, hour, day of month, month, day of week.",
         examples=["0 9 * * 1-5"],
     )
-    every: Annotated[StrictInt, Field(ge=LEAST_INTERVAL, le=A_YEAR)] | None = Field(
+    every: Annotated[StrictInt, Field(ge=LEAST_INTERVAL, le=A_YEAR), WHOLE] | None = Field(
         default=None,
         description="Seconds from one firing to the next, counted from `starts_at`, else from 1970 (UTC).",
     )
@@ -87,11 +87,11 @@ class ScheduleSubmission(BaseModel):
     starts_at: Moment | None = Field(default=None, description="No firing before this time.")
     ends_at: Moment | None = Field(default=None, description="No firing after this time.")
     paused: StrictBool = Field(default=False, description="Create it without letting it fire yet.")
-    catch_up_window: Annotated[StrictInt, Field(ge=LEAST_CATCH_UP, le=A_YEAR)] = Field(
+    catch_up_window: Annotated[StrictInt, Field(ge=LEAST_CATCH_UP, le=A_YEAR), WHOLE] = Field(
         default=DEFAULT_CATCH_UP,
         description="Seconds: firings that an outage of Temporal swallowed are made up if no older.",
     )
-    expires_after: Annotated[StrictInt, Field(ge=1, le=A_YEAR)] | None = Field(
+    expires_after: Annotated[StrictInt, Field(ge=1, le=A_YEAR), WHOLE] | None = Field(
         default=None,
         description="No attempt of a notification begins later than so many seconds after its firing.",
     )

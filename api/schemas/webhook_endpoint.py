@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, Va
 
 from api import problems
 from api.problems import Problem
-from api.schemas.fields import Text, UtcTime
+from api.schemas.fields import WHOLE, Text, UtcTime
 from api.validation import field_errors
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.vocabulary import Channel
@@ -28,7 +28,9 @@ class EndpointBody(BaseModel):
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"url": "https://example.com/hooks"}]}
     )
 
-    url: Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_checked_url)]
+    url: Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_checked_url)] = Field(
+        json_schema_extra={"format": "uri", "maxLength": 2048, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"}
+    )
 
 
 class RotateBody(BaseModel):
@@ -36,7 +38,7 @@ class RotateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    overlap_seconds: Annotated[StrictInt, Field(ge=0, le=LONGEST_OVERLAP)] = Field(
+    overlap_seconds: Annotated[StrictInt, Field(ge=0, le=LONGEST_OVERLAP), WHOLE] = Field(
         default=86_400, description="0 for a secret that has leaked: the one before signs no more."
     )
 

@@ -81,7 +81,7 @@ class Api:
             method, self.url + path, headers=headers, allow_redirects=False, **request
         ) as response:
             text = await response.text()
-            is_json = "json" in response.headers.get("Content-Type", "")
+            is_json = bool(text) and "json" in response.headers.get("Content-Type", "")
             answer = Answer(response.status, response.headers, text, json.loads(text) if is_json else None)
         if answer.status == 201:
             self.accepted.append(answer.json["id"])
@@ -198,7 +198,14 @@ async def running_api(
             parts = await stack.enter_async_context(compose(configuration))
         port = port or free_port()
         config = uvicorn.Config(
-            create_app(parts), port=port, log_config=None, access_log=False, lifespan="off", ws="none"
+            create_app(parts),
+            port=port,
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve())

@@ -282,7 +282,7 @@ async def test_paths_and_methods_that_are_not_there(api: Api) -> None:
     assert (answer.status, answer.kind) == (404, "not-found")
     answer = await api.call("DELETE", "/v1/notifications")
     assert (answer.status, answer.kind) == (405, "method-not-allowed")
-    assert answer.headers["Allow"] == "GET, POST"
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
     answer = await api.get(f"/v1/notifications/{uuid4()}/cancel")
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")
 

@@ -283,17 +283,25 @@ async def test_the_description_is_whole_and_the_docs_are_served(api: Api) -> Non
     described = (await api.get("/openapi.json", key=None)).json
     schemas = described["components"]["schemas"]
     assert {"Submission", "ProblemDetails", "NotificationView", "NotificationDetails"} <= set(schemas)
-    assert set(references(described)) <= {f"#/components/schemas/{name}" for name in schemas}
+    assert set(references(described)) <= {
+        f"#/components/{section}/{name}"
+        for section, named in described["components"].items()
+        for name in named
+    }
     submit = described["paths"]["/v1/notifications"]["post"]
     assert submit["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Submission")
-    assert set(submit["responses"]) == {"201", "400", "401", "413", "415", "422", "503"}
+    assert set(submit["responses"]) == {"201", "400", "401", "413", "415", "421", "422", "500", "503"}
     (header,) = submit["parameters"]
     assert (header["name"], header["in"], header.get("required", False)) == (
         "Idempotency-Key",
         "header",
         False,
     )
-    assert set(submit["responses"]["201"]["headers"]) == {"Location", "Idempotent-Replayed"}
+    assert set(submit["responses"]["201"]["headers"]) == {
+        "Location",
+        "Idempotent-Replayed",
+        "X-Request-ID",
+    }
     assert "422" not in described["paths"]["/v1/notifications/{notification_id}"]["get"]["responses"]
     assert described["paths"]["/health/live"]["get"].get("security") is None
     assert "/openapi.json" in (await api.get("/docs", key=None)).text

@@ -193,7 +193,7 @@ async def test_bodies_are_read_as_submissions_are(schedules: Schedules) -> None:
     assert (keyed.status, keyed.kind) == (400, "bad-request")
     assert (await post("/v1/schedules", json=HOURLY, key=None)).status == 401
     put = await schedules.api.call("PUT", "/v1/schedules")
-    assert (put.status, put.headers["Allow"]) == (405, "GET, POST")
+    assert (put.status, put.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
 async def test_templates_of_every_channel_are_taken(schedules: Schedules) -> None:

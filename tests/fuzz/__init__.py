@@ -1,0 +1,1 @@
+"""Requests that are made up from the OpenAPI description, by schemathesis."""
