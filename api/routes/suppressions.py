@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api import openapi, problems
-from api.dependencies import PartsOfApp, Tenant
+from api.dependencies import Administrator, PartsOfApp, Tenant
 from api.problems import Problem
 from api.schemas.listing import cursor_of, position_from_cursor
 from api.schemas.suppression import SuppressionPage, SuppressionQuery, SuppressionView
@@ -37,10 +37,10 @@ async def list_suppressions(
 
 
 @router.delete("/{suppression_id}", status_code=204, responses=openapi.problems(401, 404, 503))
-async def remove(suppression_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
+async def remove(suppression_id: str, parts: PartsOfApp, caller: Administrator) -> Response:
     """Take a recipient off the list: later notifications, and retries, are sent again."""
     try:
-        removed = await parts.suppressions.remove(tenant, UUID(suppression_id))
+        removed = await parts.suppressions.remove(caller.tenant, UUID(suppression_id))
     except ValueError:
         removed = None
     if removed is None:

@@ -176,7 +176,7 @@ async def test_our_own_faults_are_answered_without_a_word_about_the_code(
     async with running_api(database_url, temporal_server.address, key=key) as api:
         await knows(api)
         connection = await asyncpg.connect(database_url)
-        await connection.execute("DROP TABLE delivery_attempts, notifications")
+        await connection.execute("DROP TABLE delivery_attempts, notifications CASCADE")
         await connection.close()
         with capture_logs() as lines:
             answer = await api.get("/v1/notifications", headers={"X-Request-ID": "look-here"})
