@@ -25,6 +25,8 @@ ExpiresIn = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_OVERLAP = timedelta(hours=24)
+
 app = typer.Typer(help="API keys: the secret is shown once.", no_args_is_help=True)
 
 
@@ -64,14 +66,14 @@ def list_(
 def rotate(
     id: Id,
     overlap: Annotated[
-        timedelta,
+        timedelta | None,
         typer.Option(
             help="How long the old key stays valid beside the new one.",
             parser=times.duration,
             metavar="DURATION",
             show_default="24h",
         ),
-    ] = timedelta(hours=24),
+    ] = None,
     expires_in: ExpiresIn = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +92,9 @@ def rotate(
             raise NotFound(f"The API key {id} is {ended}: `tidings keys create` makes another.")
         length = expires_in or (old.expires_at - old.created_at if old.expires_at else None)
         secret = new_secret(old.mode)
-        new = await keys.rotate(id, secret, overlap, now + length if length else None)
+        new = await keys.rotate(
+            id, secret, _OVERLAP if overlap is None else overlap, now + length if length else None
+        )
         if new is None:
             raise _not_found(id)
         return new, secret

@@ -107,10 +107,11 @@ class ApiKeyRepository:
 
     async def used(self, at: Mapping[UUID, datetime]) -> None:
         """Note when keys were last used; a later time that is there already stays."""
-        uses = func.unnest(
+        listed = func.unnest(
             bindparam("ids", list(at), type_=ARRAY(Uuid)),
             bindparam("times", list(at.values()), type_=ARRAY(TIMESTAMP(timezone=True))),
-        ).table_valued("id", "used_at")
+        )
+        uses = listed.table_valued("id", "used_at").render_derived("uses")
         statement = (
             update(api_keys)
             .where(api_keys.c.id == uses.c.id)
