@@ -40,6 +40,11 @@ def public_jwk(key_id: str, **members: Any) -> dict[str, Any]:
     return {**json.loads(algorithm.to_jwk(key)), "kid": key_id, "use": "sig"} | members
 
 
+def private_jwk(key_id: str) -> dict[str, Any]:
+    """The whole of it as a JSON Web Key, as nobody should publish it."""
+    return {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key(key_id))), "kid": key_id}
+
+
 def key_set(*key_ids: str) -> str:
     """A key set with these keys."""
     return json.dumps({"keys": [public_jwk(key_id) for key_id in key_ids]})

@@ -1,5 +1,6 @@
 """The issuer's key set over HTTP, from a real server: rotation, outages, and answers that are no key set."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,6 +32,9 @@ class Issuer:
         location = {"Location": "/elsewhere"} if self.status == 302 else {}
         return web.Response(text=self.body, status=self.status, headers=location)
 
+    async def elsewhere(self, request: web.Request) -> web.Response:
+        return web.Response(text=key_set("rsa-2"))
+
     async def knows(self, key_id: str) -> bool:
         return await self.keys.find(key_id, "RS256") is not None
 
@@ -40,6 +44,7 @@ async def issuer() -> AsyncIterator[Issuer]:
     issuer = Issuer()
     app = web.Application()
     app.router.add_get("/jwks", issuer.answer)
+    app.router.add_get("/elsewhere", issuer.elsewhere)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", issuer.port).start()
@@ -52,6 +57,12 @@ async def issuer() -> AsyncIterator[Issuer]:
 async def test_the_set_is_read_at_the_first_question_and_then_known(issuer: Issuer) -> None:
     for _ in range(3):
         assert await issuer.knows("rsa-1")
+    assert issuer.questions == 1
+
+
+async def test_a_token_that_comes_while_the_set_is_read_waits_for_that(issuer: Issuer) -> None:
+    _, known = await asyncio.gather(issuer.keys.refresh(), issuer.knows("rsa-1"))
+    assert known
     assert issuer.questions == 1
 
 

@@ -19,6 +19,7 @@ class Store:
     def __init__(self) -> None:
         self.written: list[set[UUID]] = []
         self.away = False
+        self.used_meanwhile: list[UUID] = []
         self.now = 0.0
         self.uses = KeyUses(self, interval=60, clock=lambda: self.now)
 
@@ -26,6 +27,9 @@ class Store:
         if self.away:
             raise StorageUnavailable("away")
         self.written.append(set(at))
+        for id in self.used_meanwhile:
+            self.uses.note(id)
+        self.used_meanwhile.clear()
 
 
 @pytest.fixture
@@ -71,3 +75,12 @@ async def test_what_could_not_be_written_is_written_later(store: Store) -> None:
     store.away = False
     await store.uses.write()
     assert store.written == [{KEY}]
+
+
+async def test_a_use_while_it_is_written_is_not_lost(store: Store) -> None:
+    store.used_meanwhile = [KEY]
+    store.uses.note(KEY)
+    await store.uses.write()
+    store.now = 60.0
+    await store.uses.write()
+    assert store.written == [{KEY}, {KEY}]

@@ -20,6 +20,7 @@ from tests.tokens import (
     claims,
     encoded,
     key_set,
+    private_jwk,
     token,
     token_settings,
 )
@@ -92,7 +93,7 @@ async def test_without_a_kid_the_only_fitting_key_is_taken(verifier: TokenVerifi
         {"kty": "oct", "kid": KEY_ID, "k": encoded(SECRET.encode())},
         json.loads(key_set("rsa-weak"))["keys"][0] | {"kid": KEY_ID},
         json.loads(key_set(KEY_ID))["keys"][0] | {"use": "enc"},
-        json.loads(key_set(KEY_ID))["keys"][0] | {"d": "AAAA"},
+        private_jwk(KEY_ID),
         json.loads(key_set(KEY_ID))["keys"][0] | {"alg": "RS512"},
         {"kty": "RSA", "kid": KEY_ID},
         "nonsense",
