@@ -1,9 +1,8 @@
 """The API's composition root: the one place that builds its concretes and wires them together."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -14,14 +13,13 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from api.callbacks import Callbacks
-from api.key_cache import KeyCache
+from api.identification import Identification, identification
 from api.service import NotificationService
 from api.skipped_providers import SkippedProviders
 from api.steering import Steering
 from api.submitting import Submitting
 from api.webhook_endpoints import WebhookEndpoints
 from tidings.database import migrations
-from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.attachments import AttachmentRepository
 from tidings.database.engine import create_engine
 from tidings.database.notifications import NotificationRepository
@@ -32,7 +30,13 @@ from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.errors import StorageUnavailable
 from tidings.metrics import ApiMetrics
 from tidings.providers.callbacks.registry import build_readers
-from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings, WebhookKeySettings
+from tidings.settings import (
+    ApiSettings,
+    DatabaseSettings,
+    ProviderSettings,
+    TokenSettings,
+    WebhookKeySettings,
+)
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
 from tidings.temporal.schedules import NotificationSchedules
@@ -49,6 +53,7 @@ class ApiConfiguration:
     database: DatabaseSettings
     providers: ProviderSettings
     webhook_keys: WebhookKeySettings = field(default_factory=WebhookKeySettings.load)
+    tokens: TokenSettings = field(default_factory=TokenSettings.load)
 
     @classmethod
     def load(cls) -> Self:
@@ -58,6 +63,7 @@ class ApiConfiguration:
             database=DatabaseSettings.load(),
             providers=ProviderSettings.load(),
             webhook_keys=WebhookKeySettings.load(),
+            tokens=TokenSettings.load(),
         )
 
 
@@ -66,7 +72,7 @@ class Parts:
     """What the routes work with."""
 
     settings: ApiSettings
-    keys: KeyCache
+    identification: Identification
     workflows: NotificationWorkflows
     service: NotificationService
     submitting: Submitting
@@ -93,16 +99,15 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     service = NotificationService(
         NotificationRepository(engine), workflows, start_timeout=settings.start_timeout
     )
-    keys = KeyCache(
-        ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
-    )
     callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
     metrics = ApiMetrics(CollectorRegistry())
-    refreshing = asyncio.create_task(keys.keep_fresh())
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        stack.push_async_callback(callbacks.aclose)
+        identified = await stack.enter_async_context(identification(engine, settings, configuration.tokens))
         yield Parts(
             settings=settings,
-            keys=keys,
+            identification=identified,
             workflows=workflows,
             service=service,
             submitting=Submitting(
@@ -124,12 +129,6 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
                 "temporal": partial(_probe_temporal, client),
             },
         )
-    finally:
-        refreshing.cancel()
-        with suppress(asyncio.CancelledError):
-            await refreshing
-        await callbacks.aclose()
-        await engine.dispose()
 
 
 async def _probe_postgres(engine: AsyncEngine) -> None:

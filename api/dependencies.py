@@ -1,19 +1,27 @@
-"""What routes are given: the parts, and whose request it is."""
+"""What routes are given: the parts, and whose request it is.
+
+Whoever calls needs the scope that the route's dependency names: `Tenant` read, `Caller` send, `Administrator`
+admin. A route without any of them is open to everybody.
+"""
 
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from api import problems
 from api.composition import Parts
 from api.problems import Problem
-from tidings.domain.api_key import ApiKey, looks_like_key
+from tidings.domain.caller import Caller as IdentifiedCaller
+from tidings.domain.vocabulary import Scope
 
 _BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="api_key",
-    description="`Authorization: Bearer td_live_…` (or `td_test_…`), from `tidings keys create`.",
+    description=(
+        "`Authorization: Bearer td_live_…` (or `td_test_…`), from `tidings keys create`; or a JSON Web Token "
+        "of the issuer that the operator has set up. Each call needs a scope: `send`, `read` or `admin`."
+    ),
 )
 
 
@@ -27,29 +35,37 @@ PartsOfApp = Annotated[Parts, Depends(_parts)]
 
 
 async def _caller(
-    parts: PartsOfApp, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-) -> ApiKey:
-    if credentials is None:
-        raise _unauthorized("Send Authorization: Bearer and an API key.", 'Bearer realm="tidings"')
-    token = credentials.credentials
-    key = await parts.keys.identify(token) if looks_like_key(token) else None
-    if key is None:
-        challenge = 'Bearer realm="tidings", error="invalid_token"'  # RFC 6750, section 3.1
-        raise _unauthorized("The API key is unknown or revoked.", challenge)
-    return key
+    parts: PartsOfApp,
+    needed: SecurityScopes,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> IdentifiedCaller:
+    caller = await parts.identification.caller(credentials.credentials if credentials else None)
+    missing = [scope for scope in needed.scopes if scope not in caller.scopes]
+    if missing:
+        scope = " ".join(missing)
+        raise Problem(
+            problems.INSUFFICIENT_SCOPE,
+            f"This needs the scope {scope}, which the API key or token does not have.",
+            # RFC 6750, section 3.1.
+            headers={
+                "WWW-Authenticate": f'Bearer realm="tidings", error="insufficient_scope", scope="{scope}"'
+            },
+            scope=scope,
+        )
+    return caller
 
 
-Caller = Annotated[ApiKey, Depends(_caller)]
-"""The API key that came with the request. Raises Problem (401), StorageUnavailable."""
+Caller = Annotated[IdentifiedCaller, Security(_caller, scopes=[Scope.SEND.value])]
+"""Whose request it is; the scope `send` is needed. Raises Problem (401, 403, 503), StorageUnavailable."""
+Administrator = Annotated[IdentifiedCaller, Security(_caller, scopes=[Scope.ADMIN.value])]
+"""The same with the scope `admin`."""
+Reader = Annotated[IdentifiedCaller, Security(_caller, scopes=[Scope.READ.value])]
+"""The same with the scope `read`."""
 
 
-async def _tenant(caller: Caller) -> str:
-    return caller.tenant
+async def _tenant(reader: Reader) -> str:
+    return reader.tenant
 
 
 Tenant = Annotated[str, Depends(_tenant)]
-"""The tenant of the API key that came with the request. Raises Problem (401), StorageUnavailable."""
-
-
-def _unauthorized(detail: str, challenge: str) -> Problem:
-    return Problem(problems.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
+"""The tenant whose request it is; the scope `read` is needed. Raises the same."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -25,11 +26,11 @@ class KeySource(Protocol):
     """Where keys are kept. Both calls raise StorageUnavailable while it cannot be asked."""
 
     async def find(self, key_hash: bytes) -> ApiKey | None:
-        """The key of that hash, a revoked one included."""
+        """The key of that hash, a revoked or expired one included."""
         ...
 
     async def active(self) -> list[tuple[bytes, ApiKey]]:
-        """Every key that is not revoked, with its hash."""
+        """Every key that is neither revoked nor expired, with its hash."""
         ...
 
 
@@ -53,17 +54,19 @@ class KeyCache:
         fresh: float,
         outage: float,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._source = source
         self._fresh = fresh
         self._outage = outage
         self._clock = clock
+        self._now = now
         self._known: dict[bytes, _Entry] = {}
         self._unknown: dict[bytes, _Entry] = {}
         self._away_until = float("-inf")
 
     async def identify(self, secret: str) -> ApiKey | None:
-        """The key, or None if there is none such or it is revoked.
+        """The key, or None if there is none such, or it is revoked or expired.
 
         Raises StorageUnavailable if that cannot be known now.
         """
@@ -73,7 +76,8 @@ class KeyCache:
         entry = self._known.get(key_hash) or self._unknown.get(key_hash)
         if entry is None or self._age(entry) >= self._fresh:
             entry = await self._ask(key_hash, entry)
-        return None if entry.key is None or entry.key.revoked_at else entry.key
+        # Expiry is judged here: it needs no answer, and comes in an outage, too.
+        return entry.key if entry.key is not None and entry.key.is_valid(self._now()) else None
 
     async def refresh(self) -> None:
         """Learn all active keys at once. Raises StorageUnavailable."""

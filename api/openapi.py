@@ -95,6 +95,7 @@ def install(app: FastAPI) -> None:
             )
             _add_models(schema["components"]["schemas"])
             _drop_foreign_problems(schema)
+            _add_refusals(schema)
             finish(schema)
             app.openapi_schema = schema
         return app.openapi_schema
@@ -126,3 +127,12 @@ def _drop_foreign_problems(schema: dict[str, Any]) -> None:
         for operation in operations.values():
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
+
+
+def _add_refusals(schema: dict[str, Any]) -> None:
+    """Whoever needs a key or token may come without one, or with one that lacks the scope."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            if "security" in operation:
+                refusals = {str(status): answer for status, answer in problems(401, 403).items()}
+                operation["responses"] = {**refusals, **operation["responses"]}

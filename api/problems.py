@@ -29,7 +29,7 @@ class Kind:
 INVALID_JSON = Kind("invalid-json", HTTPStatus.BAD_REQUEST, "The body is not valid JSON")
 INVALID_CURSOR = Kind("invalid-cursor", HTTPStatus.BAD_REQUEST, "The cursor is not one of ours")
 BAD_REQUEST = Kind("bad-request", HTTPStatus.BAD_REQUEST, "The request cannot be understood")
-UNAUTHORIZED = Kind("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid API key is needed")
+UNAUTHORIZED = Kind("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid API key or token is needed")
 FORGED_CALLBACK = Kind(
     "forged-callback", HTTPStatus.FORBIDDEN, "The callback is not proven to come from the provider"
 )
@@ -37,6 +37,7 @@ MALFORMED_CALLBACK = Kind("malformed-callback", HTTPStatus.BAD_REQUEST, "The cal
 CALLBACK_POSTPONED = Kind(
     "callback-postponed", HTTPStatus.SERVICE_UNAVAILABLE, "The callback cannot be dealt with now"
 )
+INSUFFICIENT_SCOPE = Kind("insufficient-scope", HTTPStatus.FORBIDDEN, "The API key or token is not for this")
 WRONG_MODE = Kind("wrong-mode", HTTPStatus.FORBIDDEN, "The API key is of the other mode")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
@@ -59,6 +60,9 @@ ORCHESTRATOR_UNAVAILABLE = Kind(
 )
 WEBHOOK_KEY_MISSING = Kind(
     "webhook-key-missing", HTTPStatus.SERVICE_UNAVAILABLE, "Webhook secrets are not set up"
+)
+TOKEN_KEYS_UNAVAILABLE = Kind(
+    "token-keys-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Tokens cannot be checked"
 )
 NOT_READY = Kind("not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "A part cannot be reached")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from api import problems
 from api.problems import Problem
 from api.service import NotificationService
-from tidings.domain.api_key import ApiKey
+from tidings.domain.caller import Caller
 from tidings.domain.notification import DeliveryState
 from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import PARKED, KeyMode, Status
@@ -40,7 +40,7 @@ class Steering:
         self._workflows = workflows
         self._wait = wait
 
-    async def cancel(self, caller: ApiKey, notification_id: UUID, note: SignalNote | None = None) -> Steered:
+    async def cancel(self, caller: Caller, notification_id: UUID, note: SignalNote | None = None) -> Steered:
         """Stop the notification. One that is cancelled already has nothing left to stop."""
         record = await self._own(caller, notification_id)
         status, is_silent = record.state.status, False
@@ -63,7 +63,7 @@ class Steering:
             raise _too_late(status)
         return Steered(record, done=status is Status.CANCELLED)
 
-    async def retry(self, caller: ApiKey, notification_id: UUID, note: SignalNote | None = None) -> Steered:
+    async def retry(self, caller: Caller, notification_id: UUID, note: SignalNote | None = None) -> Steered:
         """Begin a new attempt now, by the workflow that waits for it or by a new one."""
         record = await self._own(caller, notification_id)
         report = await self._workflows.status(notification_id)
@@ -85,7 +85,7 @@ class Steering:
             raise _conflict(seen.status, "something else came first")
         return Steered(_overlaid(record, seen), done=True)
 
-    async def _own(self, caller: ApiKey, notification_id: UUID) -> NotificationRecord:
+    async def _own(self, caller: Caller, notification_id: UUID) -> NotificationRecord:
         record = await self._service.get(caller.tenant, notification_id)
         refuse_other_mode(caller, record.notification.mode)
         return record
@@ -115,7 +115,7 @@ class Steering:
         return found.state if found else None
 
 
-def refuse_other_mode(caller: ApiKey, mode: KeyMode) -> None:
+def refuse_other_mode(caller: Caller, mode: KeyMode) -> None:
     """A test key must set nothing going that leaves the sandbox. Raises Problem (403)."""
     if caller.mode is not mode:
         raise Problem(problems.WRONG_MODE, f"It is of mode {mode}: a {caller.mode} key cannot change it.")

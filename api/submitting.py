@@ -18,7 +18,7 @@ from api.problems import FieldError, Problem
 from api.schemas.submission import Accepted, AlreadyExpired, accepted_from
 from api.service import NotificationService
 from tidings.database.attachments import AttachmentRepository
-from tidings.domain.api_key import ApiKey
+from tidings.domain.caller import Caller
 from tidings.domain.idempotency import fingerprint_of
 from tidings.domain.identifiers import id_from_key, new_id
 from tidings.domain.notification import DeliveryState, Notification
@@ -56,7 +56,7 @@ class Submitting:
         self._attachments = attachments
         self._most_segments = most_segments
 
-    async def submit(self, caller: ApiKey, document: Any, key: str | None = None) -> Submitted:
+    async def submit(self, caller: Caller, document: Any, key: str | None = None) -> Submitted:
         """Submit a decoded body; under an idempotency key, once in each mode.
 
         Raises StorageUnavailable, too, if it has attachments: they must be safe before anything is promised.
@@ -68,7 +68,7 @@ class Submitting:
         await self._service.submit(asked.notification)
         return _fresh(asked.notification)
 
-    async def _submit_once(self, caller: ApiKey, document: Any, key: str) -> Submitted:
+    async def _submit_once(self, caller: Caller, document: Any, key: str) -> Submitted:
         tenant = caller.tenant
         id = id_from_key(tenant, key, caller.mode)
         fingerprint = await _aside(document, fingerprint_of, document)
@@ -98,7 +98,7 @@ class Submitting:
             raise _reused()
         return Submitted(earlier, replayed=True)
 
-    async def _read(self, document: Any, id: UUID, caller: ApiKey) -> Accepted:
+    async def _read(self, document: Any, id: UUID, caller: Caller) -> Accepted:
         return await _aside(
             document,
             partial(accepted_from, id=id, tenant=caller.tenant, mode=caller.mode, now=datetime.now(UTC)),

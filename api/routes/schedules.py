@@ -23,7 +23,6 @@ from api.schemas.schedule import (
 )
 from api.schemas.schedule_submission import invalid, schedule_from
 from api.steering import refuse_other_mode
-from tidings.domain.api_key import ApiKey
 from tidings.domain.identifiers import new_id
 from tidings.domain.schedule import ScheduleRecord
 from tidings.errors import InvalidSubmission
@@ -119,7 +118,7 @@ async def delete(schedule_id: str, parts: PartsOfApp, caller: Caller) -> Respons
     return Response(status_code=204)
 
 
-async def _own(parts: Parts, caller: ApiKey, schedule_id: str) -> UUID:
+async def _own(parts: Parts, caller: Caller, schedule_id: str) -> UUID:
     """The id of a schedule that this key may change. Raises Problem: 404, or 403 for another mode."""
     id = _parsed(schedule_id)
     found = await parts.schedules.find(caller.tenant, id)

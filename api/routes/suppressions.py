@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api import openapi, problems
-from api.dependencies import Caller, PartsOfApp
+from api.dependencies import Administrator, PartsOfApp, Reader
 from api.problems import Problem
 from api.schemas.listing import cursor_of, position_from_cursor
 from api.schemas.suppression import SuppressionPage, SuppressionQuery, SuppressionView
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/suppressions", tags=["suppressions"])
 @router.get("", response_model=SuppressionPage, responses=openapi.problems(400, 401, 422, 503))
 @router.get("/", include_in_schema=False)
 async def list_suppressions(
-    parts: PartsOfApp, caller: Caller, query: Annotated[SuppressionQuery, Query()]
+    parts: PartsOfApp, caller: Reader, query: Annotated[SuppressionQuery, Query()]
 ) -> Response:
     """List suppressed recipients, newest first: those of the key's mode, live or test."""
     after = position_from_cursor(caller.tenant, query.cursor) if query.cursor is not None else None
@@ -42,7 +42,7 @@ async def list_suppressions(
 
 
 @router.delete("/{suppression_id}", status_code=204, responses=openapi.problems(401, 404, 503))
-async def remove(suppression_id: str, parts: PartsOfApp, caller: Caller) -> Response:
+async def remove(suppression_id: str, parts: PartsOfApp, caller: Administrator) -> Response:
     """Take a recipient off the list: later notifications, and retries, are sent again."""
     try:
         removed = await parts.suppressions.remove(caller.tenant, UUID(suppression_id), mode=caller.mode)

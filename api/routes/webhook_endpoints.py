@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api import openapi
 from api.body import read_json
-from api.dependencies import Caller, PartsOfApp
+from api.dependencies import Administrator, PartsOfApp
 from api.schemas.webhook_endpoint import (
     EndpointBody,
     EndpointDetails,
@@ -36,7 +36,7 @@ router = APIRouter(prefix=PATH, tags=["webhook endpoints"])
     openapi_extra=openapi.ENDPOINT_BODY,
 )
 @router.post("/", status_code=201, include_in_schema=False)
-async def add(request: Request, parts: PartsOfApp, caller: Caller) -> Response:
+async def add(request: Request, parts: PartsOfApp, caller: Administrator) -> Response:
     """Give a URL a secret of its own: webhooks to it are signed with that from then on, within seconds.
 
     200, with the same secret, if it has one already.
@@ -50,7 +50,7 @@ async def add(request: Request, parts: PartsOfApp, caller: Caller) -> Response:
 
 @router.get("", response_model=EndpointList, responses=openapi.problems(401, 403, 503))
 @router.get("/", include_in_schema=False)
-async def list_endpoints(parts: PartsOfApp, caller: Caller) -> Response:
+async def list_endpoints(parts: PartsOfApp, caller: Administrator) -> Response:
     """List all endpoints, newest first, without their secrets."""
     refuse_other_mode(caller, KeyMode.LIVE)
     found = await parts.endpoints.all(caller.tenant)
@@ -58,7 +58,7 @@ async def list_endpoints(parts: PartsOfApp, caller: Caller) -> Response:
 
 
 @router.get("/{endpoint_id}", response_model=EndpointDetails, responses=openapi.problems(401, 403, 404, 503))
-async def get(endpoint_id: str, parts: PartsOfApp, caller: Caller) -> Response:
+async def get(endpoint_id: str, parts: PartsOfApp, caller: Administrator) -> Response:
     """Get an endpoint with its latest secret."""
     refuse_other_mode(caller, KeyMode.LIVE)
     return _json(_details(await parts.endpoints.get(caller.tenant, _parsed_id(endpoint_id))), 200)
@@ -70,7 +70,7 @@ async def get(endpoint_id: str, parts: PartsOfApp, caller: Caller) -> Response:
     responses=openapi.problems(400, 401, 403, 404, 413, 415, 422, 503),
     openapi_extra=openapi.ROTATE_BODY,
 )
-async def rotate(endpoint_id: str, request: Request, parts: PartsOfApp, caller: Caller) -> Response:
+async def rotate(endpoint_id: str, request: Request, parts: PartsOfApp, caller: Administrator) -> Response:
     """Make a new secret. Until the overlap ends, the one before signs as well."""
     refuse_other_mode(caller, KeyMode.LIVE)
     document = await read_json(request, parts.settings.max_body_bytes, optional=True)
@@ -80,7 +80,7 @@ async def rotate(endpoint_id: str, request: Request, parts: PartsOfApp, caller: 
 
 
 @router.delete("/{endpoint_id}", status_code=204, responses=openapi.problems(401, 403, 404, 503))
-async def remove(endpoint_id: str, parts: PartsOfApp, caller: Caller) -> Response:
+async def remove(endpoint_id: str, parts: PartsOfApp, caller: Administrator) -> Response:
     """Forget an endpoint and its secret for good: the URL is signed for as any other again."""
     refuse_other_mode(caller, KeyMode.LIVE)
     await parts.endpoints.remove(caller.tenant, _parsed_id(endpoint_id))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,8 @@ from tests.support import eventually, free_port
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.domain.api_key import ApiKey, new_secret
-from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings
+from tidings.domain.vocabulary import Scope
+from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings, TokenSettings
 from tidings.temporal import names
 
 EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "Hello, Ada."}
@@ -160,12 +161,14 @@ PUBLIC_URL = "https://notify.example.com"
 """Where providers are told to call back."""
 
 
-async def make_key(database_url: str, tenant: str = "acme", secret: str | None = None) -> tuple[str, ApiKey]:
+async def make_key(
+    database_url: str, tenant: str = "acme", secret: str | None = None, scopes: Iterable[Scope] = Scope
+) -> tuple[str, ApiKey]:
     """A key in the database: its secret and what is stored of it."""
     secret = secret or new_secret()
     engine = create_engine(DatabaseSettings(database_url=PostgresDsn(database_url)))
     try:
-        return secret, await ApiKeyRepository(engine).create(tenant, "test", secret)
+        return secret, await ApiKeyRepository(engine).create(tenant, "test", secret, scopes=scopes)
     finally:
         await engine.dispose()
 
@@ -178,6 +181,7 @@ async def running_api(
     key: str,
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
+    tokens: TokenSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Api]:
     """Run the API for the block, on a port of its own or this one. The key is known when it begins.
@@ -190,6 +194,7 @@ async def running_api(
             database_url=PostgresDsn(database_url), database_connect_timeout=2, database_pool_timeout=2
         ),
         providers=ProviderSettings(public_url=PUBLIC_URL),
+        tokens=tokens or TokenSettings(),
     )
     profile = {"TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}
     profile |= environment or {}

@@ -1,6 +1,6 @@
 """Who may call: API keys over HTTP, with real Postgres."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 import pytest
@@ -20,6 +20,12 @@ async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterat
     key, _ = await make_key(database_url)
     async with running_api(database_url, temporal_server.address, key=key, key_cache_seconds=0.2) as api:
         yield api
+
+
+def swapped(key: str) -> str:
+    """Two different neighbours in each other's place."""
+    place = next(place for place in range(8, len(key)) if key[place] != key[place + 1])
+    return key[:place] + key[place + 1] + key[place] + key[place + 2 :]
 
 
 async def revoke(database_url: str, id: UUID) -> None:
@@ -47,6 +53,23 @@ async def test_calls_without_a_valid_key_are_refused(api: Api, authorization: st
     assert (answer.status, answer.kind) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="tidings"')
     assert "td_live_" not in answer.text
+
+
+@pytest.mark.parametrize("change", [lambda key: key[:-1], lambda key: key + "a", swapped], ids=str)
+async def test_a_mistyped_key_is_refused_without_asking_postgres(change: Callable[[str], str]) -> None:
+    mistyped = change(new_secret())
+    async with running_api("postgresql://tidings@127.0.0.1:1/tidings", "127.0.0.1:1", key=mistyped) as api:
+        answer = await api.get("/v1/notifications")
+        assert (answer.status, answer.kind) == (401, "unauthorized")
+        assert "mistyped" in answer.json["detail"]
+        assert mistyped[8:14] not in answer.text
+        unknown = await api.get("/v1/notifications", key=new_secret())
+        assert unknown.status == 503, "only what may be a key is asked for"
+
+
+async def test_keys_of_earlier_versions_stay_valid(api: Api, database_url: str) -> None:
+    secret, _ = await make_key(database_url, secret="td_live_" + "a1B2c" * 8 + "xyz")
+    assert (await api.get("/v1/notifications", key=secret)).status == 200
 
 
 async def test_the_key_is_checked_before_the_body_is_looked_at(api: Api) -> None:

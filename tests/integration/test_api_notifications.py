@@ -290,7 +290,7 @@ async def test_the_description_is_whole_and_the_docs_are_served(api: Api) -> Non
     }
     submit = described["paths"]["/v1/notifications"]["post"]
     assert submit["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Submission")
-    assert set(submit["responses"]) == {"201", "400", "401", "413", "415", "421", "422", "500", "503"}
+    assert set(submit["responses"]) == {"201", "400", "401", "403", "413", "415", "421", "422", "500", "503"}
     (header,) = submit["parameters"]
     assert (header["name"], header["in"], header.get("required", False)) == (
         "Idempotency-Key",

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.database import a_notification, open_engine
 from tests.support import eventually
 from tidings.database import migrations
+from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.storage import fetch
 from tidings.database.tables import metadata
+from tidings.domain.api_key import new_secret
 from tidings.domain.notification import DeliveryState
-from tidings.domain.vocabulary import KeyMode
+from tidings.domain.vocabulary import KeyMode, Scope
 from tidings.errors import SetupError
 
 SCHEMA = {
@@ -100,6 +103,28 @@ async def test_modes_are_told_from_keys_and_the_way_back_keeps_every_notificatio
     await migrations.downgrade(empty_database_url, "2026_11_21_0900")
     kept = await fetch(engine, text("SELECT idempotency_key FROM notifications"))
     assert sorted(str(row["idempotency_key"]) for row in kept) == ["None", "order-1042"]
+
+
+async def test_keys_that_are_there_may_do_everything_and_the_way_back_revokes_what_it_cannot_hold(
+    engine: AsyncEngine, empty_database_url: str
+) -> None:
+    await migrations.upgrade(empty_database_url)
+    await migrations.downgrade(empty_database_url, "2026_11_21_1040")
+    inserted = """INSERT INTO api_keys (id, tenant, mode, name, key_hash, shown, created_at)
+        VALUES (gen_random_uuid(), 'acme', 'live', 'there', sha256('there'), 'td_live_abcd', now())"""
+    await fetch(engine, text(inserted))
+    await migrations.upgrade(empty_database_url)
+
+    keys = ApiKeyRepository(engine)
+    (there,) = await keys.all()
+    assert (there.scopes, there.expires_at) == (tuple(Scope), None)
+    past = datetime.now(UTC) - timedelta(days=1)
+    await keys.create("acme", "expired", new_secret(), expires_at=past)
+    await keys.create("acme", "reads", new_secret(), scopes=[Scope.READ])
+    await keys.create("acme", "usual", new_secret())
+    await migrations.downgrade(empty_database_url, "2026_11_21_1040")
+    revoked = await fetch(engine, text("SELECT name FROM api_keys WHERE revoked_at IS NOT NULL"))
+    assert {row["name"] for row in revoked} == {"expired", "reads"}
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(

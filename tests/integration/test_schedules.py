@@ -200,7 +200,7 @@ ROUTES = [
 async def test_another_tenants_schedule_is_not_there(schedules: Schedules, database_url: str) -> None:
     id = (await schedules.create())["id"]
     stranger, _ = await make_key(database_url, "stranger")
-    await schedules.api.parts.keys.identify(stranger)
+    await schedules.api.parts.identification.caller(stranger)
     for method, path in ROUTES:
         answer = await schedules.api.call(method, path.format(id), key=stranger)
         unknown = await schedules.api.call(method, path.format(uuid4()), key=stranger)

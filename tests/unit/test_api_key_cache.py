@@ -1,7 +1,7 @@
 """How long the API trusts what it knows of a key, by a clock of the tests' own."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from tidings.domain.vocabulary import KeyMode
 from tidings.errors import StorageUnavailable
 
 FRESH, OUTAGE = 5.0, 100.0
+CREATED = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class Keys:
@@ -24,13 +25,24 @@ class Keys:
         self.away = False
         self.silent = False
         self.now = 0.0
-        self.cache = KeyCache(self, fresh=FRESH, outage=OUTAGE, clock=lambda: self.now)
+        self.cache = KeyCache(
+            self,
+            fresh=FRESH,
+            outage=OUTAGE,
+            clock=lambda: self.now,
+            now=lambda: CREATED + timedelta(seconds=self.now),
+        )
 
-    def create(self) -> str:
+    def create(self, expires_at: datetime | None = None) -> str:
         secret = new_secret()
-        created = datetime(2026, 11, 21, tzinfo=UTC)
         self.stored[hash_of(secret)] = ApiKey(
-            id=new_id(), tenant="acme", mode=KeyMode.LIVE, name="test", shown=secret[:12], created_at=created
+            id=new_id(),
+            tenant="acme",
+            mode=KeyMode.LIVE,
+            name="test",
+            shown=secret[:12],
+            created_at=CREATED,
+            expires_at=expires_at,
         )
         return secret
 
@@ -88,6 +100,15 @@ async def test_a_revoked_key_is_refused_once_the_answer_is_not_fresh(keys: Keys)
     assert await keys.accepts(secret)
     keys.revoke(secret)
     keys.now = FRESH
+    assert not await keys.accepts(secret)
+
+
+async def test_a_key_expires_to_the_moment_whatever_is_cached_and_in_an_outage_too(keys: Keys) -> None:
+    secret = keys.create(expires_at=CREATED + timedelta(seconds=2))
+    keys.now = 1.9
+    assert await keys.accepts(secret)
+    keys.away = True
+    keys.now = 2.0
     assert not await keys.accepts(secret)
 
 

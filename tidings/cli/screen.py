@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 _LEAST_WIDTH = 130
+_KEYS_WIDTH = 190
 
 _COLOURS = {
     "sent": "green",
@@ -93,14 +94,15 @@ def print_list(page: dict[str, Any]) -> None:
 def print_keys(keys: list[dict[str, Any]]) -> None:
     """API keys, their secrets not among them."""
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "key", "tenant", "name", "created", "revoked"):
+    for column in ("id", "key", "tenant", "name", "scopes", "created", "last used", "expires", "revoked"):
         table.add_column(column, no_wrap=column != "name", overflow="fold")
     for key in keys:
         table.add_row(
             *(key["id"], f"{key['shown']}…", Text(key["tenant"]), Text(key["name"])),
-            *(short_time(key["created_at"]), short_time(key["revoked_at"])),
+            " ".join(key["scopes"]),
+            *(short_time(key[time]) for time in ("created_at", "last_used_at", "expires_at", "revoked_at")),
         )
-    wide_console().print(table if keys else "No API keys. `tidings keys create` makes one.")
+    wide_console(_KEYS_WIDTH).print(table if keys else "No API keys. `tidings keys create` makes one.")
 
 
 def _attempts(attempts: list[dict[str, Any]]) -> Table:
@@ -162,8 +164,8 @@ def short_time(time: str | None) -> str:
     return time[:19].replace("T", " ") if time else ""
 
 
-def wide_console() -> Console:
+def wide_console(least: int = _LEAST_WIDTH) -> Console:
     """Wide enough for an id and a link on one line each: a narrow terminal wraps lines, we break no words."""
     console = Console(highlight=False)
-    console.width = max(console.width, _LEAST_WIDTH)
+    console.width = max(console.width, least)
     return console

@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 
 from tidings.domain.receipt import ReceiptKind, SuppressionReason
-from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Status
+from tidings.domain.vocabulary import Channel, Guarantee, KeyMode, Outcome, Priority, Scope, Status
 
 metadata = MetaData(
     naming_convention={
@@ -228,8 +228,23 @@ api_keys = Table(
     Column("shown", Text, nullable=False),
     _time("created_at", nullable=False),
     _time("revoked_at"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    _time("expires_at"),
+    _time("last_used_at"),
     CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
     _one_of("mode", KeyMode),
+    CheckConstraint(
+        f"scopes <@ ARRAY[{', '.join(repr(scope.value) for scope in Scope)}] AND cardinality(scopes) > 0",
+        name="scopes",
+    ),
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    # When the token itself expires: from then on nobody needs to know.
+    _time("expires_at", nullable=False),
 )
 
 webhook_endpoints = Table(

@@ -20,6 +20,17 @@ class KeyMode(StrEnum):
     TEST = "test"
 
 
+class Scope(StrEnum):
+    """What a key or token may be used for. None includes another."""
+
+    SEND = "send"
+    """Submit, cancel and retry; make and change schedules."""
+    READ = "read"
+    """Get and list."""
+    ADMIN = "admin"
+    """What goes beyond single notifications: webhook endpoints, changes to the suppression list."""
+
+
 class Priority(StrEnum):
     """How soon a notification is taken from a backlog; earlier members first."""
 
