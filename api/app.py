@@ -8,6 +8,7 @@ from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
 from api.routes import (
+    bulk,
     callbacks,
     health,
     metrics,
@@ -49,7 +50,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    modules = (notifications, schedules, webhook_endpoints, suppressions, callbacks, health, metrics)
+    # Before notifications, which would take "bulk" for an id.
+    modules = (bulk, notifications, schedules, webhook_endpoints, suppressions, callbacks, health, metrics)
     for module in modules:
         app.include_router(module.router)
         app.state.routes += module.router.routes

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+from api.bulk import Bulk
 from api.callbacks import Callbacks
 from api.key_cache import KeyCache
 from api.service import NotificationService
@@ -70,6 +71,7 @@ class Parts:
     workflows: NotificationWorkflows
     service: NotificationService
     submitting: Submitting
+    bulk: Bulk
     steering: Steering
     schedules: NotificationSchedules
     suppressions: SuppressionRepository
@@ -93,6 +95,9 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     service = NotificationService(
         NotificationRepository(engine), workflows, start_timeout=settings.start_timeout
     )
+    submitting = Submitting(
+        service, workflows, AttachmentRepository(engine), most_segments=settings.sms_max_segments
+    )
     keys = KeyCache(
         ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
     )
@@ -105,12 +110,8 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             keys=keys,
             workflows=workflows,
             service=service,
-            submitting=Submitting(
-                service,
-                workflows,
-                AttachmentRepository(engine),
-                most_segments=settings.sms_max_segments,
-            ),
+            submitting=submitting,
+            bulk=Bulk(submitting, in_flight=settings.bulk_in_flight, patience=settings.start_timeout),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
             suppressions=SuppressionRepository(engine),

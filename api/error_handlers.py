@@ -32,6 +32,14 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(error_type, _handler(translate))
 
 
+def problem_of(request: Request, error: Exception) -> Problem:
+    """What an error is answered with; raises it again if it is a bug."""
+    for error_type in type(error).__mro__:
+        if error_type in _TRANSLATIONS:
+            return _TRANSLATIONS[error_type](request, error)
+    raise error
+
+
 def _handler(translate: Callable[[Request, Any], Problem]) -> Callable[[Request, Exception], Any]:
     async def handle(request: Request, error: Exception) -> Response:
         return problem_response(request.url.path, translate(request, error))

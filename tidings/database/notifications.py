@@ -1,9 +1,10 @@
 """Reading notifications. Nothing here gives one tenant's notification to another."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, any_, func, literal, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -72,6 +73,16 @@ class NotificationRepository:
             statement = statement.where(notifications.c.tenant == tenant)
         rows = await fetch(self._engine, statement)
         return record_from(rows[0]) if rows else None
+
+    async def several(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, NotificationRecord]:
+        """Those of the notifications that this tenant has, without their attempts."""
+        columns = notifications.c
+        wanted = literal(list(ids), ARRAY(Uuid))
+        rows = await fetch(
+            self._engine,
+            select(notifications).where(columns.tenant == tenant, columns.id == any_(wanted)),
+        )
+        return {row["id"]: record_from(row) for row in rows}
 
     async def page(self, tenant: str, filter: NotificationFilter, page: int, per_page: int) -> Page:
         """The `page`th page (from 1), newest first, and how many there are in all.
