@@ -20,6 +20,7 @@ from tidings.errors import (
     MalformedCallback,
     NotFound,
     OrchestratorUnavailable,
+    QueryTooSlow,
     StorageUnavailable,
 )
 
@@ -90,6 +91,15 @@ def _storage_unavailable(request: Request, error: StorageUnavailable) -> Problem
     )
 
 
+def _query_too_slow(request: Request, error: QueryTooSlow) -> Problem:
+    return Problem(
+        problems.STORAGE_UNAVAILABLE,
+        "Postgres took too long over this. If it is a list, ask for less of it: by created_after and "
+        "created_before, or by cursor, which counts nothing. Else try again later.",
+        headers=problems.RETRY_AFTER,
+    )
+
+
 def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) -> Problem:
     return Problem(
         problems.ORCHESTRATOR_UNAVAILABLE,
@@ -119,6 +129,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     HTTPException: _refused_by_framework,
     NotFound: _not_found,
     StorageUnavailable: _storage_unavailable,
+    QueryTooSlow: _query_too_slow,
     OrchestratorUnavailable: _orchestrator_unavailable,
     ForgedCallback: _forged_callback,
     MalformedCallback: _malformed_callback,

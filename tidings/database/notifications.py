@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, func, literal, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -128,6 +128,9 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
         columns.schedule_id: filter.schedule_id,
     }
     conditions += [column == value for column, value in wanted.items() if value is not None]
+    if filter.recipient is not None:
+        # What the index holds; two recipients may share a hash.
+        conditions.append(_hashed(columns.recipient) == _hashed(literal(filter.recipient, Text)))
     if filter.tag is not None:
         conditions.append(literal(filter.tag) == any_(columns.tags))
     if filter.created_after is not None:
@@ -135,6 +138,10 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
     if filter.created_before is not None:
         conditions.append(columns.created_at < filter.created_before)
     return conditions
+
+
+def _hashed(recipient: ColumnElement[str]) -> ColumnElement[int]:
+    return func.hashtextextended(recipient, text("0"))
 
 
 def _older_than(position: Position) -> ColumnElement[bool]:
