@@ -12,7 +12,7 @@ from api.submitting import Earlier, Submitted, Submitting
 from tidings.domain.api_key import ApiKey
 from tidings.errors import OrchestratorUnavailable
 
-MOST_SECONDS = 30
+MOST_SECONDS = 60
 """How long items are begun: who asks over HTTP waits no longer than this and one item."""
 
 Answer = TypeVar("Answer")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import typer
 
 from tidings.cli import screen
+from tidings.cli.bulk import send_file
 from tidings.cli.context import api_access
 from tidings.domain.idempotency import checked_key
 
@@ -21,9 +22,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def send(
-    channel: Annotated[str, typer.Option(help="email, sms, push, webhook or chat.")],
-    to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
-    body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
+    context: typer.Context,
+    channel: Annotated[str | None, typer.Option(help="email, sms, push, webhook or chat.")] = None,
+    to: Annotated[str | None, typer.Option(help="E-mail address, E.164 number, device token or URL.")] = None,
+    body: Annotated[str | None, typer.Option(help="The text; - reads it from standard input.")] = None,
     subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
@@ -43,11 +45,24 @@ def send(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Submit once, however often this command is repeated.")
     ] = None,
+    bulk: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Submit a file: JSON, a notification a line; - for standard input."
+        ),
+    ] = None,
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a notification."""
+    """Submit a notification, or a file of them."""
+    if bulk is not None:
+        _refuse_beside_bulk(context)
+        send_file(bulk, url, api_key, as_json=as_json)
+        return
+    for name, given_value in {"--channel": channel, "--to": to, "--body": body}.items():
+        if given_value is None:
+            raise typer.BadParameter("is required without --bulk", param_hint=name)
     fields = {
         "channel": channel,
         "recipient": to,
@@ -68,6 +83,14 @@ def send(
     given = {name: value for name, value in fields.items() if value is not None}
     headers = {} if idempotency_key is None else {"Idempotency-Key": _key(idempotency_key)}
     _print(call_api("POST", "/v1/notifications", url, api_key, json=given, headers=headers), as_json)
+
+
+def _refuse_beside_bulk(context: typer.Context) -> None:
+    """What a line of the file says is all that there is to its notification."""
+    allowed = ("bulk", "url", "api_key", "as_json")
+    for name, value in context.params.items():
+        if name not in allowed and value not in (None, [], ()):
+            raise typer.BadParameter("cannot be given with --bulk", param_hint=f"--{name.replace('_', '-')}")
 
 
 def show(
