@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCAL := $(VENV)/.installed-local
 DEV := $(VENV)/.installed-dev
 
-CODE := activities api migrations tests tidings worker workflows
+CODE := activities api benchmarks migrations tests tidings worker workflows
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -11,6 +11,7 @@ from api.description import operation_id
 from api.middleware import RequestContext
 from api.response_headers import DOCS_FILES, ResponseHeaders
 from api.routes import (
+    bulk,
     callbacks,
     health,
     metrics,
@@ -67,7 +68,9 @@ def routed() -> FastAPI:
     )
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
+    # Before notifications, which would take "bulk" for an id.
     modules = (
+        bulk,
         notifications,
         schedules,
         webhook_endpoints,

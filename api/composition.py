@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+from api.bulk import Bulk
 from api.callbacks import Callbacks
 from api.identification import Identification, identification
 from api.service import NotificationService
@@ -76,6 +77,7 @@ class Parts:
     workflows: NotificationWorkflows
     service: NotificationService
     submitting: Submitting
+    bulk: Bulk
     steering: Steering
     schedules: NotificationSchedules
     suppressions: SuppressionRepository
@@ -99,6 +101,9 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     service = NotificationService(
         NotificationRepository(engine), workflows, start_timeout=settings.start_timeout
     )
+    submitting = Submitting(
+        service, workflows, AttachmentRepository(engine), most_segments=settings.sms_max_segments
+    )
     callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
     metrics = ApiMetrics(CollectorRegistry())
     async with AsyncExitStack() as stack:
@@ -110,12 +115,8 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             identification=identified,
             workflows=workflows,
             service=service,
-            submitting=Submitting(
-                service,
-                workflows,
-                AttachmentRepository(engine),
-                most_segments=settings.sms_max_segments,
-            ),
+            submitting=submitting,
+            bulk=Bulk(submitting, in_flight=settings.bulk_in_flight, patience=settings.start_timeout),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
             schedules=NotificationSchedules(client, settings.temporal_ui_url, timeout=settings.start_timeout),
             suppressions=SuppressionRepository(engine),

@@ -20,6 +20,7 @@ from tidings.errors import (
     MalformedCallback,
     NotFound,
     OrchestratorUnavailable,
+    QueryTooSlow,
     StorageUnavailable,
 )
 
@@ -30,6 +31,14 @@ def install(app: FastAPI) -> None:
     """Answer every expected error with its problem. All others are bugs: the middleware answers them."""
     for error_type, translate in _TRANSLATIONS.items():
         app.add_exception_handler(error_type, _handler(translate))
+
+
+def problem_of(request: Request, error: Exception) -> Problem:
+    """What an error is answered with; raises it again if it is a bug."""
+    for error_type in type(error).__mro__:
+        if error_type in _TRANSLATIONS:
+            return _TRANSLATIONS[error_type](request, error)
+    raise error
 
 
 def _handler(translate: Callable[[Request, Any], Problem]) -> Callable[[Request, Exception], Any]:
@@ -83,6 +92,15 @@ def _storage_unavailable(request: Request, error: StorageUnavailable) -> Problem
     )
 
 
+def _query_too_slow(request: Request, error: QueryTooSlow) -> Problem:
+    return Problem(
+        problems.STORAGE_UNAVAILABLE,
+        "Postgres took too long over this. If it is a list, ask for less of it: by created_after and "
+        "created_before, or by cursor, which counts nothing. Else try again later.",
+        headers=problems.RETRY_AFTER,
+    )
+
+
 def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) -> Problem:
     return Problem(
         problems.ORCHESTRATOR_UNAVAILABLE,
@@ -112,6 +130,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     HTTPException: _refused_by_framework,
     NotFound: _not_found,
     StorageUnavailable: _storage_unavailable,
+    QueryTooSlow: _query_too_slow,
     OrchestratorUnavailable: _orchestrator_unavailable,
     ForgedCallback: _forged_callback,
     MalformedCallback: _malformed_callback,

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api.description import finish, problem_answer
 from api.problems import ProblemDetails
+from api.schemas.bulk import BulkSubmission
 from api.schemas.notification import NotificationView
 from api.schemas.schedule_submission import ScheduleSubmission
 from api.schemas.steering import CancelBody, RetryBody
@@ -50,6 +51,7 @@ _REPLAYED = {
 
 SUBMISSION = {"parameters": [_IDEMPOTENCY_KEY], **_body(Submission)}
 """The key, too, we read ourselves (`api.idempotency_key`)."""
+BULK_SUBMISSION = _body(BulkSubmission)
 CANCEL_BODY = _body(CancelBody, required=False)
 RETRY_BODY = _body(RetryBody, required=False)
 CREATED = _created("Accepted, and safe.", "The notification's path.", **{REPLAYED: _REPLAYED})
@@ -106,6 +108,7 @@ def install(app: FastAPI) -> None:
 def _add_models(schemas: dict[str, Any]) -> None:
     modes: dict[type[BaseModel], JsonSchemaMode] = {
         Submission: "validation",
+        BulkSubmission: "validation",
         CancelBody: "validation",
         RetryBody: "validation",
         ScheduleSubmission: "validation",

@@ -113,8 +113,8 @@ class Problem(Exception):
         self.members = members
 
 
-def problem_response(path: str, problem: Problem) -> Response:
-    """The answer to a request for `path`."""
+def details(path: str, problem: Problem) -> dict[str, Any]:
+    """The problem as it is given out, to a request for `path`."""
     kind = problem.kind
     content: dict[str, Any] = {
         "type": kind.type,
@@ -126,10 +126,15 @@ def problem_response(path: str, problem: Problem) -> Response:
     }
     if problem.errors:
         content["errors"] = [error.model_dump() for error in problem.errors]
+    return content
+
+
+def problem_response(path: str, problem: Problem) -> Response:
+    """The answer to a request for `path`."""
     return Response(
         # As ASCII: a path or a field's name may hold what UTF-8 cannot.
-        json.dumps(content),
-        status_code=kind.status.value,
+        json.dumps(details(path, problem)),
+        status_code=problem.kind.status.value,
         headers=dict(problem.headers) if problem.headers else None,
         media_type=MEDIA_TYPE,
     )

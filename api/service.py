@@ -1,6 +1,7 @@
 """Submitting and finding notifications: Temporal is what a promise rests on, Postgres what is read first."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 from tidings.database.notifications import NotificationRepository
@@ -42,6 +43,14 @@ class NotificationService:
         try:
             async with asyncio.timeout(_ROW_SECONDS):
                 return await self._store.get(tenant, notification_id)
+        except TimeoutError as error:
+            raise StorageUnavailable("Postgres did not answer in time.") from error
+
+    async def rows(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, NotificationRecord]:
+        """The same of several, asked at once. Raises StorageUnavailable, and soon."""
+        try:
+            async with asyncio.timeout(_ROW_SECONDS):
+                return await self._store.several(tenant, ids)
         except TimeoutError as error:
             raise StorageUnavailable("Postgres did not answer in time.") from error
 

@@ -5,7 +5,7 @@ it starts the first. Postgres remembers for as long as the notification is kept,
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +39,14 @@ class Submitted:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What Postgres has of a key's notification: its record, if any, or why that cannot be known."""
+
+    record: NotificationRecord | None = None
+    outage: StorageUnavailable | None = None
+
+
 class Submitting:
     """Raises Problem for a submission that is refused, OrchestratorUnavailable if nothing is promised."""
 
@@ -56,28 +64,45 @@ class Submitting:
         self._attachments = attachments
         self._most_segments = most_segments
 
-    async def submit(self, caller: Caller, document: Any, key: str | None = None) -> Submitted:
+    async def submit(
+        self,
+        caller: Caller,
+        document: Any,
+        key: str | None = None,
+        *,
+        pointer: str = POINTER,
+        earlier: Earlier | None = None,
+    ) -> Submitted:
         """Submit a decoded body; under an idempotency key, once in each mode.
 
+        `pointer` says where the key stood, `earlier` what `earlier` has found of it, if it was asked.
         Raises StorageUnavailable, too, if it has attachments: they must be safe before anything is promised.
         """
         if key is not None:
-            return await self._submit_once(caller, document, key)
+            return await self._submit_once(caller, document, key, pointer, earlier)
         asked = await self._read(document, new_id(), caller)
         await self._store(asked)
         await self._service.submit(asked.notification)
         return _fresh(asked.notification)
 
-    async def _submit_once(self, caller: Caller, document: Any, key: str) -> Submitted:
+    async def earlier(self, caller: Caller, keys: Sequence[str]) -> Mapping[str, Earlier]:
+        """What Postgres has of each key's notification, asked once for all of them."""
+        ids = {key: id_from_key(caller.tenant, key, caller.mode) for key in keys}
+        try:
+            records = await self._service.rows(caller.tenant, list(ids.values())) if ids else {}
+        except StorageUnavailable as error:
+            return dict.fromkeys(ids, Earlier(outage=error))
+        return {key: Earlier(records.get(id)) for key, id in ids.items()}
+
+    async def _submit_once(
+        self, caller: Caller, document: Any, key: str, pointer: str, looked_up: Earlier | None
+    ) -> Submitted:
         tenant = caller.tenant
         id = id_from_key(tenant, key, caller.mode)
         fingerprint = await _aside(document, fingerprint_of, document)
-        outage: StorageUnavailable | None = None
-        try:
-            # First of all, so that what was valid when it came is replayed although its time has passed.
-            earlier = await self._service.row(tenant, id)
-        except StorageUnavailable as error:
-            earlier, outage = None, error
+        # First of all, so that what was valid when it came is replayed although its time has passed.
+        looked_up = looked_up or await self._look_up(tenant, id)
+        earlier, outage = looked_up.record, looked_up.outage
         if earlier is None:
             try:
                 asked = await self._read(document, id, caller)
@@ -95,8 +120,14 @@ class Submitting:
                 hidden = OrchestratorUnavailable("Temporal has the notification but does not show it.")
                 earlier = await self._in_flight(tenant, id, otherwise=hidden)
         if earlier.notification.fingerprint != fingerprint:
-            raise _reused()
+            raise _reused(pointer)
         return Submitted(earlier, replayed=True)
+
+    async def _look_up(self, tenant: str, id: UUID) -> Earlier:
+        try:
+            return Earlier(await self._service.row(tenant, id))
+        except StorageUnavailable as error:
+            return Earlier(outage=error)
 
     async def _read(self, document: Any, id: UUID, caller: Caller) -> Accepted:
         return await _aside(
@@ -135,10 +166,10 @@ def _fresh(notification: Notification) -> Submitted:
     return Submitted(NotificationRecord(notification=notification, state=DeliveryState.initial(notification)))
 
 
-def _reused() -> Problem:
+def _reused(pointer: str) -> Problem:
     return Problem(
         problems.IDEMPOTENCY_KEY_REUSED,
-        "Another body came with this Idempotency-Key before, and nothing was done with this one: "
+        f"Another body came with this {pointer[1:]} before, and nothing was done with this one: "
         "repeat the first body unchanged, or give a new notification a key of its own.",
-        errors=[FieldError(pointer=POINTER, detail="was used with another body")],
+        errors=[FieldError(pointer=pointer, detail="was used with another body")],
     )

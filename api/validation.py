@@ -20,6 +20,7 @@ _WORDS = {
     "list_type": "must be a JSON array",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "enum": "must be one of {expected}",
     "uuid_parsing": "must be a UUID",

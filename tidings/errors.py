@@ -5,6 +5,7 @@ TidingsError
 ├── SetupError               this installation cannot run as it stands; one line says what to do
 ├── NotFound                 no such notification for this tenant
 ├── StorageUnavailable       Postgres cannot be reached; the same call may work later
+│   └── QueryTooSlow         Postgres gave up on a statement that took longer than it may
 ├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
 ├── ForgedCallback           a callback that nobody has proven to come from its provider
 ├── MalformedCallback        a provider's callback that cannot be read
@@ -44,6 +45,10 @@ class NotFound(TidingsError):
 
 class StorageUnavailable(TidingsError):
     """Postgres cannot be reached or cannot serve now."""
+
+
+class QueryTooSlow(StorageUnavailable):
+    """A statement took longer than `TIDINGS_DATABASE_COMMAND_TIMEOUT` allows."""
 
 
 class OrchestratorUnavailable(TidingsError):

@@ -95,6 +95,10 @@ class ApiSettings(Settings):
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     max_submission_bytes: int = Field(default=14_500_000, ge=1_000)
     """The same for submissions of notifications, which may carry 10 MB of attachments in base64."""
+    max_bulk_bytes: int = Field(default=10_000_000, ge=1_000)
+    """The same for submissions of many notifications at once."""
+    bulk_in_flight: int = Field(default=50, ge=1, le=1_000)
+    """How many notifications of bulk submissions one process submits at the same time."""
     sms_max_segments: int = Field(default=MOST_SEGMENTS, ge=1, le=255)
     """How many segments a text message may have; a submission with more is refused."""
     key_cache_seconds: float = Field(default=5, ge=0)

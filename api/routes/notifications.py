@@ -46,9 +46,9 @@ async def submit(request: Request, parts: PartsOfApp, caller: Caller) -> Respons
     request.scope[SUBMISSION] = None
     key = key_of(request)
     document = await read_json(request, parts.settings.max_submission_bytes)
-    request.scope[SUBMISSION] = _channel_in(document)
+    request.scope[SUBMISSION] = channel_in(document)
     submitted = await parts.submitting.submit(caller, document, key)
-    view = NotificationView.of(submitted.record, _workflow(parts, submitted.record))
+    view = NotificationView.of(submitted.record, workflow_view(parts, submitted.record))
     headers = {"Location": f"{PATH}/{view.id}"}
     if submitted.replayed:
         headers[openapi.REPLAYED] = "true"
@@ -73,7 +73,7 @@ async def list_notifications(
         after = position_from_cursor(tenant, query.cursor)
         page = await parts.service.after(tenant, query.filter(), after, query.per_page)
     answer = NotificationPage(
-        data=[NotificationView.of(record, _workflow(parts, record)) for record in page.records],
+        data=[NotificationView.of(record, workflow_view(parts, record)) for record in page.records],
         total=page.total,
         page=number,
         per_page=query.per_page,
@@ -92,7 +92,7 @@ async def get(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Respon
     workflow answers (and lists no attempts).
     """
     record = await parts.service.get(tenant, _parsed(notification_id))
-    return _json(NotificationDetails.of(record, _workflow(parts, record)), 200)
+    return _json(NotificationDetails.of(record, workflow_view(parts, record)), 200)
 
 
 @router.post(
@@ -134,7 +134,7 @@ async def _note(request: Request, parts: Parts, body: type[CancelBody]) -> Signa
     return note_from(document, body, now=datetime.now(UTC))
 
 
-def _channel_in(document: Any) -> Channel | None:
+def channel_in(document: Any) -> Channel | None:
     """The channel a submission names, whatever else is wrong with it."""
     named = document.get("channel") if isinstance(document, dict) else None
     return next((channel for channel in Channel if channel == named), None)
@@ -152,13 +152,13 @@ def _parsed(notification_id: str) -> UUID:
     return parsed
 
 
-def _workflow(parts: Parts, record: NotificationRecord) -> WorkflowView:
+def workflow_view(parts: Parts, record: NotificationRecord) -> WorkflowView:
     notification_id = record.notification.id
     return WorkflowView(id=names.workflow_id(notification_id), url=parts.workflows.url(notification_id))
 
 
 def _steered(parts: Parts, steered: Steered) -> Response:
-    view = NotificationView.of(steered.record, _workflow(parts, steered.record))
+    view = NotificationView.of(steered.record, workflow_view(parts, steered.record))
     return _json(view, 200 if steered.done else 202)
 
 

@@ -182,16 +182,21 @@ async def running_api(
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
     tokens: TokenSettings | None = None,
+    command_timeout: float = 15,
     **settings: Any,
 ) -> AsyncIterator[Api]:
     """Run the API for the block, on a port of its own or this one. The key is known when it begins.
 
     `environment`: variables for what reads its own settings while the API is put together.
+    `command_timeout`: seconds that Postgres has for a statement.
     """
     configuration = ApiConfiguration(
         api=ApiSettings(**{"start_timeout": 5, "cancel_wait": 5} | settings),
         database=DatabaseSettings(
-            database_url=PostgresDsn(database_url), database_connect_timeout=2, database_pool_timeout=2
+            database_url=PostgresDsn(database_url),
+            database_connect_timeout=2,
+            database_pool_timeout=2,
+            database_command_timeout=command_timeout,
         ),
         providers=ProviderSettings(public_url=PUBLIC_URL),
         tokens=tokens or TokenSettings(),

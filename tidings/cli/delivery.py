@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from tidings.cli import screen
+from tidings.cli.bulk import send_file
 from tidings.cli.context import api_access
 from tidings.domain.idempotency import checked_key
 
@@ -30,9 +31,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def send(
-    channel: Annotated[str, typer.Option(help="email, sms, push, webhook or chat.")],
-    to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
-    body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
+    context: typer.Context,
+    channel: Annotated[str | None, typer.Option(help="email, sms, push, webhook or chat.")] = None,
+    to: Annotated[str | None, typer.Option(help="E-mail address, E.164 number, device token or URL.")] = None,
+    body: Annotated[str | None, typer.Option(help="The text; - reads it from standard input.")] = None,
     subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
     html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
@@ -55,11 +57,23 @@ def send(
     retry_for: Annotated[
         float, typer.Option(min=0, max=86_400, help="Seconds to try again while the API does not serve.")
     ] = RETRY_FOR,
+    bulk: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Submit a file: JSON, a notification a line; - for standard input."
+        ),
+    ] = None,
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a notification."""
+    """Submit a notification, or a file of them."""
+    if bulk is not None:
+        _refuse_beside_bulk(context)
+        send_file(bulk, url, api_key, retry_for=retry_for, as_json=as_json)
+        return
+    channel = _required(channel, "--channel")
+    to, body = _required(to, "--to"), _required(body, "--body")
     fields: MessageFields = {
         "channel": channel,
         "recipient": to,
@@ -80,6 +94,14 @@ def send(
     }
     sent = call_api(lambda client: client.send(**fields), url, api_key, retry_for=retry_for)
     _print(sent.to_json(), as_json)
+
+
+def _refuse_beside_bulk(context: typer.Context) -> None:
+    """What a line of the file says is all that there is to its notification."""
+    allowed = ("bulk", "url", "api_key", "as_json")
+    for name, value in context.params.items():
+        if name not in allowed and value not in (None, [], ()):
+            raise typer.BadParameter("cannot be given with --bulk", param_hint=f"--{name.replace('_', '-')}")
 
 
 def show(
@@ -121,6 +143,12 @@ def list_(
         api_key,
     ).to_json()
     screen.print_json(found) if as_json else screen.print_list(found)
+
+
+def _required(value: str | None, option: str) -> str:
+    if value is None:
+        raise typer.BadParameter("is required without --bulk", param_hint=option)
+    return value
 
 
 def call_api(

@@ -16,9 +16,15 @@ class CallFailed(TidingsError):
 
 
 async def ask(
-    url: str, api_key: str, call: Callable[[Tidings], Awaitable[Answer]], *, retry_for: float
+    url: str,
+    api_key: str,
+    call: Callable[[Tidings], Awaitable[Answer]],
+    *,
+    retry_for: float,
+    limit: float = 30.0,
 ) -> Answer:
-    """What the call answers, tried again for `retry_for` seconds; says so once, on standard error.
+    """What the call answers, tried again for `retry_for` seconds; says so once, on standard error. One try
+    may take `limit` seconds.
 
     Raises CallFailed, TidingsClientError.
     """
@@ -32,7 +38,8 @@ async def ask(
             )
 
     try:
-        async with Tidings(url, api_key, retrying=Retrying(total=retry_for), on_retry=say) as client:
+        retrying = Retrying(total=retry_for)
+        async with Tidings(url, api_key, timeout=limit, retrying=retrying, on_retry=say) as client:
             return await call(client)
     except NotReachable as error:
         doubt = " The request may have been carried out." if error.may_have_arrived else ""

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 from uuid import UUID, uuid4
 
 from tidings.client.bulk import BulkResult, bulk_document, bulk_results
@@ -115,6 +115,14 @@ class Tidings:
         document = bulk_document(messages)
         answered = await self._transport.call("POST", path_of("notifications", "bulk"), document=document)
         return bulk_results(document, answered)
+
+    async def call(self, method: str, path: str, *, document: object = None, repeatable: bool = False) -> Any:
+        """Any call, for what there is no method here: the JSON of the answer as it came.
+
+        `repeatable`: whether it may be made again although the API may have begun with it. Raises as others.
+        """
+        repeat = Repeat.ALWAYS if repeatable else Repeat.IF_NOT_BEGUN
+        return (await self._transport.call(method, path, document=document, repeat=repeat)).document
 
     async def get(self, id: str | UUID) -> NotificationDetails:
         """A notification with its body and its attempts."""

@@ -1,9 +1,10 @@
 """Reading notifications. Nothing here gives one tenant's notification to another."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, any_, func, literal, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -73,6 +74,16 @@ class NotificationRepository:
         rows = await fetch(self._engine, statement)
         return record_from(rows[0]) if rows else None
 
+    async def several(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, NotificationRecord]:
+        """Those of the notifications that this tenant has, without their attempts."""
+        columns = notifications.c
+        wanted = literal(list(ids), ARRAY(Uuid))
+        rows = await fetch(
+            self._engine,
+            select(notifications).where(columns.tenant == tenant, columns.id == any_(wanted)),
+        )
+        return {row["id"]: record_from(row) for row in rows}
+
     async def page(self, tenant: str, filter: NotificationFilter, page: int, per_page: int) -> Page:
         """The `page`th page (from 1), newest first, and how many there are in all.
 
@@ -117,6 +128,9 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
         columns.schedule_id: filter.schedule_id,
     }
     conditions += [column == value for column, value in wanted.items() if value is not None]
+    if filter.recipient is not None:
+        # What the index holds; two recipients may share a hash.
+        conditions.append(_hashed(columns.recipient) == _hashed(literal(filter.recipient, Text)))
     if filter.tag is not None:
         conditions.append(literal(filter.tag) == any_(columns.tags))
     if filter.created_after is not None:
@@ -124,6 +138,10 @@ def _conditions(tenant: str, filter: NotificationFilter) -> list[ColumnElement[b
     if filter.created_before is not None:
         conditions.append(columns.created_at < filter.created_before)
     return conditions
+
+
+def _hashed(recipient: ColumnElement[str]) -> ColumnElement[int]:
+    return func.hashtextextended(recipient, text("0"))
 
 
 def _older_than(position: Position) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tidings.errors import StorageUnavailable
+from tidings.errors import QueryTooSlow, StorageUnavailable
 
 _AWAY = (
     "08",  # connection exceptions
@@ -27,6 +27,7 @@ _AWAY = (
     "55P03",  # lock timeout
 )
 """SQLSTATE prefixes (PostgreSQL manual, appendix A) of faults of the server or the moment, not of ours."""
+_STATEMENT_TIMEOUT = "57014"
 _SESSION_LOST = ("08", "57P")
 
 
@@ -57,7 +58,8 @@ def translated() -> Iterator[None]:
         reason = _reason(error)
         if reason is None:
             raise
-        raise StorageUnavailable(f"Postgres is not available: {reason}") from error
+        kind = QueryTooSlow if sqlstate_of(error) == _STATEMENT_TIMEOUT else StorageUnavailable
+        raise kind(f"Postgres is not available: {reason}") from error
 
 
 def sqlstate_of(error: BaseException | None) -> str | None:

@@ -106,6 +106,11 @@ notifications = Table(
     _one_of("status", Status),
     # Of columns that never change alone: a status change must not touch any index.
     Index(None, "tenant", "created_at", "id"),
+    # By its hash: a device token may be longer than an index entry can hold.
+    Index(
+        "notifications_tenant_recipient_created_at_id_idx",
+        *("tenant", text("hashtextextended(recipient, 0)"), "created_at", "id"),
+    ),
     Index(None, "tenant", "idempotency_key", "mode", unique=True),
     Index(None, "schedule_id", "created_at", postgresql_where=text("schedule_id IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
