@@ -7,6 +7,7 @@ import tidings
 from api import error_handlers, openapi
 from api.composition import Parts
 from api.middleware import RequestContext
+from api.request_limits import RequestLimits
 from api.routes import (
     callbacks,
     health,
@@ -53,6 +54,7 @@ def create_app(parts: Parts) -> FastAPI:
     for module in modules:
         app.include_router(module.router)
         app.state.routes += module.router.routes
+    app.add_middleware(RequestLimits, settings=parts.settings)
     app.add_middleware(RequestContext, metrics=parts.metrics)
     error_handlers.install(app)
     openapi.install(app)

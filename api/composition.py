@@ -13,12 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+from api.admission import Admission
 from api.callbacks import Callbacks
 from api.key_cache import KeyCache
+from api.rate_limits import RateLimits
 from api.service import NotificationService
 from api.skipped_providers import SkippedProviders
 from api.steering import Steering
 from api.submitting import Submitting
+from api.tenants import Tenants
 from api.webhook_endpoints import WebhookEndpoints
 from tidings.database import migrations
 from tidings.database.api_keys import ApiKeyRepository
@@ -28,6 +31,7 @@ from tidings.database.notifications import NotificationRepository
 from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
 from tidings.database.suppressions import SuppressionRepository
+from tidings.database.tenants import TenantRepository
 from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.errors import StorageUnavailable
 from tidings.metrics import ApiMetrics
@@ -67,6 +71,8 @@ class Parts:
 
     settings: ApiSettings
     keys: KeyCache
+    tenants: Tenants
+    admission: Admission
     workflows: NotificationWorkflows
     service: NotificationService
     submitting: Submitting
@@ -87,6 +93,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError."""
     settings = configuration.api
     master_keys = configuration.webhook_keys.master_keys()
+    rate_limits = RateLimits(None if settings.redis_url is None else str(settings.redis_url))
     client = await connect(lazy=True, identity=f"tidings-api-{os.getpid()}")
     engine = create_engine(configuration.database, application_name="tidings-api")
     workflows = NotificationWorkflows(client, settings.temporal_ui_url, timeout=settings.start_timeout)
@@ -96,19 +103,28 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     keys = KeyCache(
         ApiKeyRepository(engine), fresh=settings.key_cache_seconds, outage=settings.key_outage_seconds
     )
+    tenants = Tenants(TenantRepository(engine), fresh=settings.key_cache_seconds)
     callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
     metrics = ApiMetrics(CollectorRegistry())
-    refreshing = asyncio.create_task(keys.keep_fresh())
+    refreshing = [asyncio.create_task(known.keep_fresh()) for known in (keys, tenants)]
     try:
         yield Parts(
             settings=settings,
             keys=keys,
+            tenants=tenants,
+            admission=Admission(
+                tenants,
+                rate_limits,
+                key_limit=settings.rate_limit_key,
+                tenant_limit=settings.rate_limit_tenant,
+            ),
             workflows=workflows,
             service=service,
             submitting=Submitting(
                 service,
                 workflows,
                 AttachmentRepository(engine),
+                tenants,
                 most_segments=settings.sms_max_segments,
             ),
             steering=Steering(service, workflows, wait=settings.cancel_wait),
@@ -125,9 +141,11 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             },
         )
     finally:
-        refreshing.cancel()
-        with suppress(asyncio.CancelledError):
-            await refreshing
+        for task in refreshing:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await rate_limits.aclose()
         await callbacks.aclose()
         await engine.dispose()
 

@@ -6,6 +6,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api import problems
+from api.admission import QUOTA_HEADERS
 from api.composition import Parts
 from api.problems import Problem
 from tidings.domain.api_key import ApiKey, looks_like_key
@@ -27,7 +28,9 @@ PartsOfApp = Annotated[Parts, Depends(_parts)]
 
 
 async def _caller(
-    parts: PartsOfApp, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    request: Request,
+    parts: PartsOfApp,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> ApiKey:
     if credentials is None:
         raise _unauthorized("Send Authorization: Bearer and an API key.", 'Bearer realm="tidings"')
@@ -36,11 +39,12 @@ async def _caller(
     if key is None:
         challenge = 'Bearer realm="tidings", error="invalid_token"'  # RFC 6750, section 3.1
         raise _unauthorized("The API key is unknown or revoked.", challenge)
+    request.scope[QUOTA_HEADERS] = await parts.admission.admit(str(key.id), key.tenant)
     return key
 
 
 Caller = Annotated[ApiKey, Depends(_caller)]
-"""The API key that came with the request. Raises Problem (401), StorageUnavailable."""
+"""The API key that came with the request. Raises Problem (401, 403, 429), StorageUnavailable."""
 
 
 async def _tenant(caller: Caller) -> str:

@@ -7,7 +7,18 @@ from typing import NoReturn
 import typer
 
 from tidings import __version__
-from tidings.cli import delivery, keys, parts, providers, schedules, steering, suppressions, up, webhooks
+from tidings.cli import (
+    delivery,
+    keys,
+    parts,
+    providers,
+    schedules,
+    steering,
+    suppressions,
+    tenants,
+    up,
+    webhooks,
+)
 from tidings.errors import StorageUnavailable, TidingsError
 from tidings.process import end
 
@@ -47,6 +58,7 @@ app.command("providers")(providers.providers)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")
 
 
