@@ -1,8 +1,6 @@
 """Tenants in memory: all of them, read again every few seconds, so that no request waits for Postgres."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import structlog
@@ -27,15 +25,13 @@ class TenantSource(Protocol):
 class Tenants:
     """What is known of tenants. While Postgres is away, the last that was known stands."""
 
-    def __init__(
-        self, source: TenantSource, *, fresh: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, source: TenantSource, *, fresh: float) -> None:
         """`fresh`: seconds within which a change is known."""
         self._source = source
         self._fresh = fresh
-        self._clock = clock
         self._known: dict[str, Tenant] | None = None
-        self._asked_at = float("-inf")
+        self._first = asyncio.Lock()
+        self._has_waited = False
 
     async def get(self, name: str) -> Tenant | None:
         """What was set for a tenant, if anything was.
@@ -43,19 +39,25 @@ class Tenants:
         A process that has never reached Postgres knows of no tenant: it knows no key either, and those who
         call with what needs no look-up are not locked out.
         """
-        if self._known is None and self._clock() - self._asked_at > _PATIENCE:
-            self._asked_at = self._clock()
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    await self.refresh()
-            except (StorageUnavailable, TimeoutError) as error:
-                log.warning("tenants_unknown", reason=str(error))
+        if self._known is None and not self._has_waited:
+            await self._wait()
         return (self._known or {}).get(name)
 
     async def with_defaults(self, name: str, document: Any) -> Any:
         """A submission's decoded body, with the tenant's defaults where it says nothing."""
         tenant = await self.get(name)
         return document if tenant is None else tenant.with_defaults(document)
+
+    async def _wait(self) -> None:
+        """Hold up the first requests, once, so that none of them gets past what is set for its tenant."""
+        async with self._first:
+            if self._known is None and not self._has_waited:
+                try:
+                    async with asyncio.timeout(_PATIENCE):
+                        await self.refresh()
+                except (StorageUnavailable, TimeoutError) as error:
+                    log.warning("tenants_unknown", reason=str(error))
+                self._has_waited = True
 
     async def refresh(self) -> None:
         """Learn all tenants at once. Raises StorageUnavailable."""
