@@ -12,6 +12,7 @@ import uvicorn
 
 from api.app import create_app
 from api.composition import ApiConfiguration, compose
+from api.connection import server_config
 from tidings.errors import SetupError
 from tidings.logging import configure
 from tidings.process import end
@@ -44,16 +45,7 @@ async def serve() -> None:
     with _listening(configuration.api) as listener:
         async with compose(configuration) as parts:
             server = _Server(
-                uvicorn.Config(
-                    create_app(parts),
-                    http="httptools",
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=_GRACE_SECONDS,
-                )
+                server_config(create_app(parts), configuration.api, timeout_graceful_shutdown=_GRACE_SECONDS)
             )
             host, port = listener.getsockname()[:2]
             log.info("api_ready", host=host, port=port)

@@ -1,69 +1,73 @@
-"""What is settled before the routes are asked: the Host, a browser's preflight, and HEAD."""
+"""Whether a caller who is known may come in now: its tenant is enabled, its limits are not used up."""
 
-from collections.abc import Collection
-from ipaddress import ip_address
-
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Sequence
 
 from api import problems
-from api.cross_origin import CrossOrigin
-from api.problems import Problem, problem_response
+from api.problems import Problem
+from api.rate_limits import Counting, Quota, Standing
+from api.tenants import Tenants
+from tidings.domain.rate_limit import RateLimit
 
-_ANY_HOST = ("/health/", "/metrics")
-"""Probes and scrapers call by whatever address a machine has just been given."""
+QUOTA_HEADERS = "tidings.quota_headers"
+"""In the scope of a request that was admitted: headers that its answer is to have."""
 
 
 class Admission:
-    """Inside the request's context, so that what it refuses is logged and bears a request id."""
+    """One question for each request with a key."""
 
-    def __init__(self, app: ASGIApp, cross_origin: CrossOrigin, trusted_hosts: Collection[str]) -> None:
-        self._app = app
-        self._cross_origin = cross_origin
-        self._trusted = tuple(host.lower() for host in trusted_hosts)
+    def __init__(
+        self,
+        tenants: Tenants,
+        counting: Counting,
+        *,
+        key_limit: RateLimit | None,
+        tenant_limit: RateLimit | None,
+    ) -> None:
+        """The limits are those of tenants that have none of their own; None: none."""
+        self._tenants = tenants
+        self._counting = counting
+        self._key_limit = key_limit
+        self._tenant_limit = tenant_limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        if not scope["path"].startswith(_ANY_HOST) and not self._is_trusted(headers.getlist("Host")):
-            problem = Problem(
-                problems.MISDIRECTED,
-                "This Host is not served here. The operator names those that are in TIDINGS_TRUSTED_HOSTS.",
+    async def admit(self, key_id: str, tenant: str) -> dict[str, str]:
+        """Count the request; the headers for its answer. Raises Problem: 403 or 429."""
+        known = await self._tenants.get(tenant)
+        if known is not None and known.disabled_at is not None:
+            raise Problem(
+                problems.TENANT_DISABLED, f"Tenant {tenant} is disabled: ask the operator of this service."
             )
-            await problem_response(scope["path"], problem)(scope, receive, send)
-            return
-        if self._cross_origin.is_allowed_preflight(scope["method"], headers):
-            await Response(status_code=204, headers=self._cross_origin.preflight)(scope, receive, send)
-            return
-        if scope["method"] == "HEAD":
-            # RFC 9110, section 9.3.2: as GET, and the server sends the headers alone.
-            scope = {**scope, "method": "GET"}
-        await self._app(scope, receive, send)
-
-    def _is_trusted(self, hosts: list[str]) -> bool:
-        if not self._trusted:
-            return True
-        # Two may be read as one by a proxy and as the other by us (RFC 9110, section 7.2).
-        return len(hosts) == 1 and self._names_us(_without_port(hosts[0].lower()))
-
-    def _names_us(self, host: str) -> bool:
-        return _is_loopback(host) or any(
-            host.endswith(trusted[1:]) if trusted.startswith("*.") else host == trusted
-            for trusted in self._trusted
-        )
+        limits = {
+            "key": (key_id, (known and known.key_rate_limit) or self._key_limit),
+            "tenant": (tenant, (known and known.rate_limit) or self._tenant_limit),
+        }
+        quotas = [Quota(name, owner, limit) for name, (owner, limit) in limits.items() if limit is not None]
+        if not quotas:
+            return {}
+        standings = await self._counting.take(quotas)
+        headers = _headers(standings)
+        for standing in standings:
+            if not standing.admitted:
+                raise _too_many(standing, headers)
+        return headers
 
 
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
+def _headers(standings: Sequence[Standing]) -> dict[str, str]:
+    """draft-ietf-httpapi-ratelimit-headers-10: lists of structured fields (RFC 9651)."""
+    policies = (
+        f'"{standing.quota.name}";q={standing.quota.limit.amount};w={standing.quota.limit.seconds}'
+        for standing in standings
+    )
+    now = (f'"{standing.quota.name}";r={standing.remaining};t={standing.reset}' for standing in standings)
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(now)}
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _too_many(standing: Standing, headers: dict[str, str]) -> Problem:
+    quota, wait = standing.quota, max(1, standing.reset)
+    whose = "This API key" if quota.name == "key" else "The tenant"
+    return Problem(
+        problems.TOO_MANY_REQUESTS,
+        f"{whose} may make {quota.limit} requests, and nothing was done with this one: "
+        f"try again in {wait} s.",
+        headers={"Retry-After": str(wait), **headers},
+        limit=quota.name,
+    )

@@ -4,11 +4,12 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import docs_page, error_handlers, openapi
-from api.admission import Admission
 from api.composition import Parts
 from api.cross_origin import CrossOrigin
 from api.description import operation_id
+from api.entrance import Entrance
 from api.middleware import RequestContext
+from api.request_limits import RequestLimits
 from api.response_headers import DOCS_FILES, ResponseHeaders
 from api.routes import (
     bulk,
@@ -36,7 +37,8 @@ def create_app(parts: Parts) -> FastAPI:
     settings = parts.settings
     cross_origin = CrossOrigin(settings.cors_origins)
     # The last that is added is the first that a request meets.
-    app.add_middleware(Admission, cross_origin=cross_origin, trusted_hosts=settings.trusted_hosts)
+    app.add_middleware(RequestLimits, settings=settings)
+    app.add_middleware(Entrance, cross_origin=cross_origin, trusted_hosts=settings.trusted_hosts)
     app.add_middleware(RequestContext, metrics=parts.metrics)
     app.add_middleware(ResponseHeaders, cross_origin=cross_origin, hsts_seconds=settings.hsts_seconds)
     return app

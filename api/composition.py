@@ -1,24 +1,28 @@
 """The API's composition root: the one place that builds its concretes and wires them together."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+from api.admission import Admission
 from api.bulk import Bulk
 from api.callbacks import Callbacks
 from api.identification import Identification, identification
+from api.rate_limits import RateLimits
 from api.service import NotificationService
 from api.skipped_providers import SkippedProviders
 from api.steering import Steering
 from api.submitting import Submitting
+from api.tenants import Tenants
 from api.webhook_endpoints import WebhookEndpoints
 from tidings.database import migrations
 from tidings.database.attachments import AttachmentRepository
@@ -27,6 +31,7 @@ from tidings.database.notifications import NotificationRepository
 from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
 from tidings.database.suppressions import SuppressionRepository
+from tidings.database.tenants import TenantRepository
 from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.errors import StorageUnavailable
 from tidings.metrics import ApiMetrics
@@ -74,6 +79,8 @@ class Parts:
 
     settings: ApiSettings
     identification: Identification
+    tenants: Tenants
+    admission: Admission
     workflows: NotificationWorkflows
     service: NotificationService
     submitting: Submitting
@@ -95,24 +102,35 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
     """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError."""
     settings = configuration.api
     master_keys = configuration.webhook_keys.master_keys()
+    rate_limits = RateLimits(None if settings.redis_url is None else str(settings.redis_url))
     client = await connect(lazy=True, identity=f"tidings-api-{os.getpid()}")
     engine = create_engine(configuration.database, application_name="tidings-api")
     workflows = NotificationWorkflows(client, settings.temporal_ui_url, timeout=settings.start_timeout)
     service = NotificationService(
         NotificationRepository(engine), workflows, start_timeout=settings.start_timeout
     )
+    tenants = Tenants(TenantRepository(engine), fresh=settings.key_cache_seconds)
     submitting = Submitting(
-        service, workflows, AttachmentRepository(engine), most_segments=settings.sms_max_segments
+        service, workflows, AttachmentRepository(engine), tenants, most_segments=settings.sms_max_segments
     )
     callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
     metrics = ApiMetrics(CollectorRegistry())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(callbacks.aclose)
+        stack.push_async_callback(rate_limits.aclose)
         identified = await stack.enter_async_context(identification(engine, settings, configuration.tokens))
+        await stack.enter_async_context(_running(tenants.keep_fresh()))
         yield Parts(
             settings=settings,
             identification=identified,
+            tenants=tenants,
+            admission=Admission(
+                tenants,
+                rate_limits,
+                key_limit=settings.rate_limit_key,
+                tenant_limit=settings.rate_limit_tenant,
+            ),
             workflows=workflows,
             service=service,
             submitting=submitting,
@@ -130,6 +148,17 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
                 "temporal": partial(_probe_temporal, client),
             },
         )
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _probe_postgres(engine: AsyncEngine) -> None:

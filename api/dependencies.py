@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from api import problems
+from api.admission import QUOTA_HEADERS
 from api.composition import Parts
 from api.problems import Problem
 from tidings.domain.caller import Caller as IdentifiedCaller
@@ -35,11 +36,13 @@ PartsOfApp = Annotated[Parts, Depends(_parts)]
 
 
 async def _caller(
+    request: Request,
     parts: PartsOfApp,
     needed: SecurityScopes,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> IdentifiedCaller:
     caller = await parts.identification.caller(credentials.credentials if credentials else None)
+    request.scope[QUOTA_HEADERS] = await parts.admission.admit(caller.id, caller.tenant)
     missing = [scope for scope in needed.scopes if scope not in caller.scopes]
     if missing:
         scope = " ".join(missing)
@@ -56,7 +59,7 @@ async def _caller(
 
 
 Caller = Annotated[IdentifiedCaller, Security(_caller, scopes=[Scope.SEND.value])]
-"""Whose request it is; the scope `send` is needed. Raises Problem (401, 403, 503), StorageUnavailable."""
+"""Whose request it is; `send` is needed. Raises Problem (401, 403, 429, 503), StorageUnavailable."""
 Administrator = Annotated[IdentifiedCaller, Security(_caller, scopes=[Scope.ADMIN.value])]
 """The same with the scope `admin`."""
 Reader = Annotated[IdentifiedCaller, Security(_caller, scopes=[Scope.READ.value])]

@@ -98,6 +98,7 @@ def install(app: FastAPI) -> None:
             _add_models(schema["components"]["schemas"])
             _drop_foreign_problems(schema)
             _add_refusals(schema)
+            _add_answers_of_limits(schema)
             finish(schema)
             app.openapi_schema = schema
         return app.openapi_schema
@@ -120,6 +121,30 @@ def _add_models(schemas: dict[str, Any]) -> None:
         described = model.model_json_schema(ref_template=_REFERENCE, mode=mode)
         schemas.update(described.pop("$defs", {}))
         schemas[model.__name__] = described
+
+
+def _add_answers_of_limits(schema: dict[str, Any]) -> None:
+    """What any request may be answered (`api.request_limits`), and any that has a key (`api.admission`)."""
+    quota = {
+        "RateLimit-Policy": {"schema": {"type": "string"}, "description": "The limits: q requests in w s."},
+        "RateLimit": {"schema": {"type": "string"}, "description": "r requests are left; more in t seconds."},
+    }
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            answers = operation["responses"]
+            if operation.get("security"):
+                for answer in answers.values():
+                    answer.setdefault("headers", {}).update(quota)
+                _add_problems(answers, 403, 429)
+            _add_problems(answers, *([408] if "requestBody" in operation else []), 414, 431)
+            if path.startswith("/v1/"):
+                _add_problems(answers, 503)
+            operation["responses"] = dict(sorted(answers.items()))
+
+
+def _add_problems(answers: dict[str, Any], *statuses: int) -> None:
+    for status, answer in problems(*statuses).items():
+        answers.setdefault(str(status), answer)
 
 
 def _drop_foreign_problems(schema: dict[str, Any]) -> None:

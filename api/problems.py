@@ -39,6 +39,7 @@ CALLBACK_POSTPONED = Kind(
 )
 INSUFFICIENT_SCOPE = Kind("insufficient-scope", HTTPStatus.FORBIDDEN, "The API key or token is not for this")
 WRONG_MODE = Kind("wrong-mode", HTTPStatus.FORBIDDEN, "The API key is of the other mode")
+TENANT_DISABLED = Kind("tenant-disabled", HTTPStatus.FORBIDDEN, "The tenant is disabled")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed")
 MISDIRECTED = Kind("misdirected-request", HTTPStatus.MISDIRECTED_REQUEST, "The request is for another host")
@@ -51,6 +52,13 @@ VALIDATION = Kind("validation", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is
 IDEMPOTENCY_KEY_REUSED = Kind(
     "idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another body"
 )
+TOO_MANY_REQUESTS = Kind("too-many-requests", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests")
+REQUEST_TIMEOUT = Kind("request-timeout", HTTPStatus.REQUEST_TIMEOUT, "The request came too slowly")
+URI_TOO_LONG = Kind("uri-too-long", HTTPStatus.REQUEST_URI_TOO_LONG, "The URI is too long")
+HEADERS_TOO_LARGE = Kind(
+    "headers-too-large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The header fields are too large"
+)
+TOO_BUSY = Kind("too-busy", HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests are under way")
 INTERNAL = Kind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side")
 STORAGE_UNAVAILABLE = Kind(
     "storage-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be reached"

@@ -17,6 +17,7 @@ from api.idempotency_key import POINTER
 from api.problems import FieldError, Problem
 from api.schemas.submission import Accepted, AlreadyExpired, accepted_from
 from api.service import NotificationService
+from api.tenants import Tenants
 from tidings.database.attachments import AttachmentRepository
 from tidings.domain.caller import Caller
 from tidings.domain.idempotency import fingerprint_of
@@ -55,6 +56,7 @@ class Submitting:
         service: NotificationService,
         workflows: NotificationWorkflows,
         attachments: AttachmentRepository,
+        tenants: Tenants,
         *,
         most_segments: int = MOST_SEGMENTS,
     ) -> None:
@@ -62,6 +64,7 @@ class Submitting:
         self._service = service
         self._workflows = workflows
         self._attachments = attachments
+        self._tenants = tenants
         self._most_segments = most_segments
 
     async def submit(
@@ -130,6 +133,7 @@ class Submitting:
             return Earlier(outage=error)
 
     async def _read(self, document: Any, id: UUID, caller: Caller) -> Accepted:
+        document = await self._tenants.with_defaults(caller.tenant, document)
         return await _aside(
             document,
             partial(accepted_from, id=id, tenant=caller.tenant, mode=caller.mode, now=datetime.now(UTC)),

@@ -9,9 +9,19 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PostgresDsn,
+    RedisDsn,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tidings.domain.rate_limit import RateLimit
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.route import Route
 from tidings.domain.sms_segments import MOST_SEGMENTS
@@ -48,6 +58,17 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _split(value: Any) -> Any:
     """A list given as text, separated by commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+_OFF = "off"
+
+
+def _switched(value: Any) -> Any:
+    """`off` for None, which an empty variable would not do: it means the default."""
+    return None if value == _OFF else value
+
+
+_Limit = Annotated[RateLimit | None, NoDecode, BeforeValidator(_switched)]
 
 
 class LogFormat(StrEnum):
@@ -109,6 +130,20 @@ class ApiSettings(Settings):
     """How long a submission waits for Temporal before it answers 503."""
     cancel_wait: float = Field(default=5, ge=0)
     """How long a cancel waits for the attempt under way before it answers 202."""
+    rate_limit_key: _Limit = RateLimit(amount=1_000, seconds=1)
+    """How many requests an API key may make, as `100/second` or `3000/10 seconds`; `off`: any number."""
+    rate_limit_tenant: _Limit = RateLimit(amount=2_000, seconds=1)
+    """The same for all keys of a tenant together. `tidings tenants set` changes either for one tenant."""
+    max_concurrent_requests: int = Field(default=1_000, ge=1)
+    """How many requests one process works on at once; more get a 503. Health and metrics are exempt."""
+    max_header_bytes: int = Field(default=32_768, ge=1_024)
+    """How large all header fields of a request may be together; there may be 100 of them."""
+    header_timeout: float = Field(default=10, gt=0)
+    """How long the head of a request may take to arrive, from the connection's or its own first byte on."""
+    body_timeout: float = Field(default=20, gt=0)
+    """The same for the body, and a second more for each 10,000 bytes of it that have come."""
+    redis_url: RedisDsn | None = None
+    """Where requests are counted for all processes together; without it each counts its own."""
     cors_origins: Annotated[list[_Origin], NoDecode] = []
     """Web pages that may call the API from a browser: `https://console.example.com`, separated by commas; `*`
     is any. None may unless it is named."""

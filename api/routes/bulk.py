@@ -32,7 +32,7 @@ log = structlog.get_logger("api")
     openapi_extra=openapi.BULK_SUBMISSION,
 )
 @router.post("/", status_code=207, include_in_schema=False)
-async def submit(request: Request, parts: PartsOfApp, caller: Caller) -> Response:
+async def submit_many(request: Request, parts: PartsOfApp, caller: Caller) -> Response:
     """Submit up to 1,000 notifications.
 
     The 207 answers each item by itself, in order: a `201` as it would be alone, or the problem that it has;

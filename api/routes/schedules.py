@@ -50,6 +50,9 @@ async def create(request: Request, parts: PartsOfApp, caller: Caller) -> Respons
         # Ignoring it would make two schedules of what the caller means to be one.
         raise Problem(problems.BAD_REQUEST, "Schedules do not support Idempotency-Key: send without it.")
     document = await read_json(request, parts.settings.max_body_bytes)
+    if isinstance(document, dict) and "notification" in document:
+        template = await parts.tenants.with_defaults(caller.tenant, document["notification"])
+        document = document | {"notification": template}
     schedule, paused = schedule_from(
         document,
         id=new_id(),

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_21_1130"
-down_revision = "2026_11_21_1110"
+down_revision = "2026_11_21_1120"
 
 
 def upgrade() -> None:

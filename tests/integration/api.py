@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
 from api.composition import ApiConfiguration, Parts, compose
+from api.connection import server_config
 from tests.support import eventually, free_port
 from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
@@ -207,17 +208,7 @@ async def running_api(
         with mock.patch.dict(os.environ, profile):
             parts = await stack.enter_async_context(compose(configuration))
         port = port or free_port()
-        config = uvicorn.Config(
-            create_app(parts),
-            port=port,
-            http="httptools",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-        )
-        server = _Server(config)
+        server = _Server(server_config(create_app(parts), configuration.api, port=port))
         serving = asyncio.create_task(server.serve())
         try:
             await eventually(lambda: server.started)

@@ -290,18 +290,18 @@ async def test_the_description_is_whole_and_the_docs_are_served(api: Api) -> Non
     }
     submit = described["paths"]["/v1/notifications"]["post"]
     assert submit["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Submission")
-    assert set(submit["responses"]) == {"201", "400", "401", "403", "413", "415", "421", "422", "500", "503"}
+    its_own = {"201", "400", "401", "413", "415", "421", "422", "500", "503"}
+    of_limits = {"403", "408", "414", "429", "431"}
+    assert set(submit["responses"]) == its_own | of_limits
     (header,) = submit["parameters"]
     assert (header["name"], header["in"], header.get("required", False)) == (
         "Idempotency-Key",
         "header",
         False,
     )
-    assert set(submit["responses"]["201"]["headers"]) == {
-        "Location",
-        "Idempotent-Replayed",
-        "X-Request-ID",
-    }
+    quota = {"RateLimit-Policy", "RateLimit"}
+    its_own = {"Location", "Idempotent-Replayed", "X-Request-ID"}
+    assert set(submit["responses"]["201"]["headers"]) == its_own | quota
     assert "422" not in described["paths"]["/v1/notifications/{notification_id}"]["get"]["responses"]
     assert described["paths"]["/health/live"]["get"].get("security") is None
     assert "/openapi.json" in (await api.get("/docs", key=None)).text

@@ -27,6 +27,7 @@ CHANGING = {
     "receipts": set(),
     "suppressions": set(),
     "provider_health": set(provider_health.c.keys()) - {"channel", "provider"},
+    "tenants": {"rate_limit", "key_rate_limit", "default_priority", "default_guarantee", "disabled_at"},
     "webhook_endpoints": {"version", "key_id", "previous_key_id", "previous_until", "rotated_at"},
 }
 

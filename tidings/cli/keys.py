@@ -10,6 +10,7 @@ import typer
 
 from tidings.cli import screen, times
 from tidings.cli.context import database_settings
+from tidings.cli.tenant_name import tenant_name
 from tidings.domain.api_key import DEFAULT_SCOPES, ApiKey, new_secret
 from tidings.domain.vocabulary import KeyMode, Scope
 from tidings.errors import NotFound
@@ -32,7 +33,9 @@ app = typer.Typer(help="API keys: the secret is shown once.", no_args_is_help=Tr
 
 @app.command()
 def create(
-    tenant: Annotated[str, typer.Option(help="Whose notifications the key submits and sees.")] = "default",
+    tenant: Annotated[
+        str, typer.Option(help="Whose notifications the key submits and sees.", callback=tenant_name)
+    ] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     test: Annotated[
         bool, typer.Option("--test", help="A td_test_ key: all that it submits goes to the sandbox.")

@@ -15,6 +15,7 @@ from tidings.cli import (
     schedules,
     steering,
     suppressions,
+    tenants,
     tokens,
     up,
     webhooks,
@@ -58,6 +59,7 @@ app.command("providers")(providers.providers)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 

@@ -105,6 +105,20 @@ def print_keys(keys: list[dict[str, Any]]) -> None:
     wide_console(_KEYS_WIDTH).print(table if keys else "No API keys. `tidings keys create` makes one.")
 
 
+def print_tenants(tenants: list[dict[str, Any]]) -> None:
+    """Tenants; `-` is the installation's default."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("tenant", "all keys", "each key", "priority", "guarantee", "created", "disabled"):
+        table.add_column(column, no_wrap=True)
+    for tenant in tenants:
+        settings = ("rate_limit", "key_rate_limit", "default_priority", "default_guarantee")
+        table.add_row(
+            *(tenant["name"], *(tenant[name] or "-" for name in settings)),
+            *(short_time(tenant["created_at"]), short_time(tenant["disabled_at"])),
+        )
+    wide_console().print(table if tenants else "No tenants are set up: all have the installation's defaults.")
+
+
 def _attempts(attempts: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     answered = any(attempt["response"] for attempt in attempts)

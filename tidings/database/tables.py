@@ -252,6 +252,21 @@ revoked_tokens = Table(
     _time("expires_at", nullable=False),
 )
 
+tenants = Table(
+    "tenants",
+    metadata,
+    # Keys and notifications name their tenant without a foreign key: one without a row has the defaults.
+    Column("name", Text, primary_key=True),
+    Column("rate_limit", Text),
+    Column("key_rate_limit", Text),
+    Column("default_priority", Text),
+    Column("default_guarantee", Text),
+    _time("created_at", nullable=False),
+    _time("disabled_at"),
+    _one_of("default_priority", Priority),
+    _one_of("default_guarantee", Guarantee),
+)
+
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
