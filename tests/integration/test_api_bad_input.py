@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,6 +15,8 @@ from temporalio.client import Client
 from tests.integration.api import EMAIL, Answer, Api, make_key, running_api
 from tests.support import eventually
 from tidings.local.temporal_server import TemporalServer
+
+UNKNOWN = UUID("4b402ba4-ef91-4c35-8976-13d27a2f396a")
 
 JSON = {"Content-Type": "application/json"}
 NOW = datetime.now(UTC)
@@ -262,12 +264,12 @@ async def test_bad_query_parameters_are_named(
     [
         "nonsense",
         "1",
-        str(uuid4()),
-        f"{{{uuid4()}}}",
-        uuid4().hex,
+        f"{UNKNOWN}",
+        f"{{{UNKNOWN}}}",
+        UNKNOWN.hex,
         "%00",
         "..%2F..",
-        f"urn:uuid:{uuid4()}",
+        f"urn:uuid:{UNKNOWN}",
         "é",
     ],
 )

@@ -45,7 +45,7 @@ ANSWERS = [
     ("GET", "/v1/notifications", 200),
     ("POST", "/v1/notifications", 201),
     ("POST", "/v1/notifications/", 201),
-    ("GET", f"/v1/notifications/{uuid4()}", 404),
+    ("GET", "/v1/notifications/4b402ba4-ef91-4c35-8976-13d27a2f396a", 404),
     ("DELETE", "/v1/notifications", 405),
     ("OPTIONS", "/v1/notifications", 405),
     ("GET", "/v1/notifications?page=0", 422),

@@ -44,7 +44,7 @@ async def revoke(database_url: str, id: UUID) -> None:
         "Bearer ",
         "Basic YWRhOnBhc3N3b3Jk",
         "Bearer nonsense",
-        f"Bearer {new_secret()}",
+        pytest.param(f"Bearer {new_secret()}", id="an unknown key"),
         "td_live_x",
     ],
 )
@@ -55,7 +55,9 @@ async def test_calls_without_a_valid_key_are_refused(api: Api, authorization: st
     assert "td_live_" not in answer.text
 
 
-@pytest.mark.parametrize("change", [lambda key: key[:-1], lambda key: key + "a", swapped], ids=str)
+@pytest.mark.parametrize(
+    "change", [lambda key: key[:-1], lambda key: key + "a", swapped], ids=["shorter", "longer", "swapped"]
+)
 async def test_a_mistyped_key_is_refused_without_asking_postgres(change: Callable[[str], str]) -> None:
     mistyped = change(new_secret())
     async with running_api("postgresql://tidings@127.0.0.1:1/tidings", "127.0.0.1:1", key=mistyped) as api:

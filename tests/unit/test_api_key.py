@@ -64,9 +64,9 @@ def test_two_characters_swapped_are_always_found(place: int) -> None:
         OF_EARLIER_VERSIONS + "\n",
         " " + OF_EARLIER_VERSIONS,
         OF_EARLIER_VERSIONS.upper(),
-        new_secret()[:-1],
-        new_secret() + "a",
-        new_secret().replace("td_live_", "td_test_"),
+        pytest.param(new_secret()[:-1], id="shorter"),
+        pytest.param(new_secret() + "a", id="longer"),
+        pytest.param(new_secret().replace("td_live_", "td_test_"), id="of the other mode"),
     ],
 )
 def test_what_cannot_be_a_key_is_not_well_formed(token: str) -> None:

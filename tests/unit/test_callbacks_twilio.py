@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ from tidings.providers.callbacks.twilio import (
 from tidings.providers.twilio import TwilioSettings
 from tidings.settings import ProviderSettings
 
-ID, NOW = new_id(), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+ID, NOW = UUID("01a1fdff-e888-74c1-a633-fb105cf908a7"), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 DELIVERED, FAILED = ReceiptKind.DELIVERED, ReceiptKind.FAILED
 HARD_BOUNCE, OPT_OUT = SuppressionReason.HARD_BOUNCE, SuppressionReason.OPT_OUT
 PATH = "/v1/callbacks/twilio?notification="
