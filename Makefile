@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Test files at once: most of their time is waiting.
+JOBS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,8 +25,8 @@ help: ## list these targets
 run: $(LOCAL) ## start everything on this machine; ARGS="--api-port 9000" passes options to `tidings up`
 	@exec $(BIN)/tidings up $(ARGS)
 
-test: $(DEV) ## run all tests, on real servers; ARGS="-k cancel" passes options to pytest
-	$(BIN)/pytest $(ARGS)
+test: $(DEV) ## run all tests, on real servers; ARGS="-k cancel" passes options to pytest, JOBS=1 is one after another
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-unit: $(DEV) ## run the tests that need no server
 	$(BIN)/pytest tests/unit $(ARGS)

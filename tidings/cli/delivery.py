@@ -98,7 +98,7 @@ def send(
 
 def _refuse_beside_bulk(context: typer.Context) -> None:
     """What a line of the file says is all that there is to its notification."""
-    allowed = ("bulk", "url", "api_key", "as_json")
+    allowed = ("bulk", "retry_for", "url", "api_key", "as_json")
     for name, value in context.params.items():
         if name not in allowed and value not in (None, [], ()):
             raise typer.BadParameter("cannot be given with --bulk", param_hint=f"--{name.replace('_', '-')}")
