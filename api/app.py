@@ -70,7 +70,6 @@ def routed() -> FastAPI:
     )
     # Kept beside the framework's own list, which does not show the routes of an included router.
     app.state.routes = list(app.routes)
-    # Before notifications, which would take "bulk" for an id.
     modules = (
         bulk,
         notifications,

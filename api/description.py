@@ -31,6 +31,21 @@ HEADERS: dict[str, Node] = {
         "schema": {"type": "string"},
         "example": 'Bearer realm="tidings", error="invalid_token"',
     },
+    "WWW-Authenticate-Scope": {
+        "description": "There if a scope is lacking, and names it (RFC 6750).",
+        "schema": {"type": "string"},
+        "example": 'Bearer realm="tidings", error="insufficient_scope", scope="send"',
+    },
+    "RateLimit-Policy": {
+        "description": "The limits that there are: q requests in w seconds.",
+        "schema": {"type": "string"},
+        "example": '"key";q=1000;w=1, "tenant";q=2000;w=1',
+    },
+    "RateLimit": {
+        "description": "r requests are left of each, all of them again in t seconds.",
+        "schema": {"type": "string"},
+        "example": '"key";r=999;t=1, "tenant";r=1999;t=1',
+    },
     "Allow": {
         "description": "The path's methods.",
         "required": True,
@@ -38,8 +53,12 @@ HEADERS: dict[str, Node] = {
         "example": "GET, HEAD, POST",
     },
 }
+"""By the name of the component, which is the header's but for a second meaning."""
 _HEADERS_OF = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
 """Beside X-Request-ID, by status."""
+_HEADERS_WITH_KEY = ["RateLimit-Policy", "RateLimit"]
+_NOT_COUNTED = {"401", "414", "421", "431", "500"}
+"""Answers to requests that were not counted, or that nobody knows any more of."""
 
 
 class _Operation:
@@ -52,12 +71,33 @@ class _Operation:
         self.takes_json = "application/json" in node.get("requestBody", {}).get("content", {})
         self.is_callback = path.startswith("/v1/callbacks")
         self.is_open = not path.startswith("/v1")
+        self.needs_key = bool(node.get("security"))
+        self.minds_mode: bool = path.startswith("/v1/webhook-endpoints") or node["operationId"] in _MINDS_MODE
 
     def may_answer(self, kind: Kind) -> bool:
         """Whether this is among the problems of its status here."""
         applies = _ONLY_WHERE.get(kind)
         return applies is None or applies(self)
 
+    def headers(self, status: str) -> dict[str, str]:
+        """The component of each header that such an answer may have."""
+        names = ["X-Request-ID", *_HEADERS_OF.get(status, ())]
+        if self.needs_key and status not in _NOT_COUNTED:
+            names += _HEADERS_WITH_KEY
+        components = {name: name for name in names}
+        if self.needs_key and status == "403":
+            components["WWW-Authenticate"] = "WWW-Authenticate-Scope"
+        return components
+
+
+_MINDS_MODE = {
+    "notifications_cancel",
+    "notifications_retry",
+    "schedules_pause",
+    "schedules_resume",
+    "schedules_delete",
+}
+"""Operations on what may be live or a test."""
 
 _ONLY_WHERE: dict[Kind, Callable[[_Operation], bool]] = {
     problems.INVALID_JSON: lambda operation: operation.takes_json,
@@ -66,7 +106,11 @@ _ONLY_WHERE: dict[Kind, Callable[[_Operation], bool]] = {
     problems.MALFORMED_CALLBACK: lambda operation: operation.is_callback,
     problems.FORGED_CALLBACK: lambda operation: operation.is_callback,
     problems.CALLBACK_POSTPONED: lambda operation: operation.is_callback,
-    problems.WRONG_MODE: lambda operation: not operation.is_callback,
+    problems.INSUFFICIENT_SCOPE: lambda operation: operation.needs_key,
+    problems.TENANT_DISABLED: lambda operation: operation.needs_key,
+    problems.TOKEN_KEYS_UNAVAILABLE: lambda operation: operation.needs_key,
+    problems.WRONG_MODE: lambda operation: operation.minds_mode,
+    problems.TOO_BUSY: lambda operation: not operation.is_open,
     problems.IDEMPOTENCY_KEY_REUSED: lambda operation: "Idempotency-Key" in operation.parameters,
     problems.STORAGE_UNAVAILABLE: lambda operation: not operation.is_open,
     problems.ORCHESTRATOR_UNAVAILABLE: lambda operation: operation.path.startswith(
@@ -139,8 +183,8 @@ def _add_answers_of_all(operation: _Operation) -> None:
 
 def _complete_answer(operation: _Operation, status: str, answer: Node) -> None:
     headers = answer.setdefault("headers", {})
-    for name in ("X-Request-ID", *_HEADERS_OF.get(status, ())):
-        headers[name] = {"$ref": _REFERENCE.format(section="headers", name=name)}
+    for name, component in operation.headers(status).items():
+        headers[name] = {"$ref": _REFERENCE.format(section="headers", name=component)}
     for media_type, media in answer.get("content", {}).items():
         if media_type == MEDIA_TYPE:
             media["examples"] = {

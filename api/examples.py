@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.problems import Kind
+from api.problems import IDEMPOTENCY_KEY_REUSED, Kind
 
 Example = dict[str, Any]
 
@@ -11,6 +11,10 @@ _SCHEDULE = "0199e2a5-0b7e-7c44-8d21-6a9f3e5b7c02"
 _SUPPRESSION = "0199e2a6-41d0-7f18-b6c3-8e2d4f7a9b05"
 _ENDPOINT = "0199e2a7-93be-7a60-a1f4-5c7d9e0b2d38"
 _UI = "http://127.0.0.1:8233/namespaces/default"
+_KEY_REUSED = (
+    "Another body came with this Idempotency-Key before, and nothing was done with this one: "
+    "repeat the first body unchanged, or give a new notification a key of its own."
+)
 
 PATHS = {
     "notification_id": _NOTIFICATION,
@@ -61,6 +65,27 @@ BODIES: dict[str, dict[str, Any]] = {
             "recipient": "https://example.com/hooks/orders",
             "body": '{"event": "order.shipped", "order": 1042}',
         },
+    },
+    "BulkSubmission": {
+        "two": {
+            "notifications": [
+                {
+                    "channel": "email",
+                    "recipient": "ada@example.com",
+                    "subject": "Your order has left us",
+                    "body": "Hello Ada, order 1042 is on its way.",
+                    "metadata": {"order": 1042},
+                    "tags": ["orders"],
+                    "idempotency_key": "order-1042-shipped",
+                },
+                {
+                    "channel": "sms",
+                    "recipient": "+14155552671",
+                    "body": "Order 1043 is on its way.",
+                    "idempotency_key": "order-1043-shipped",
+                },
+            ]
+        }
     },
     "CancelBody": {"with-a-reason": {"reason": "the order was withdrawn"}},
     "RetryBody": {"with-a-reason": {"reason": "the mailbox has room again"}},
@@ -171,6 +196,22 @@ ANSWERS: dict[str, Example] = {
         ],
         "receipts": [],
     },
+    "BulkAnswer": {
+        "data": [
+            {"status": 201, "replayed": False, "notification": _VIEW},
+            {
+                "status": 422,
+                "problem": {
+                    "type": IDEMPOTENCY_KEY_REUSED.type,
+                    "title": IDEMPOTENCY_KEY_REUSED.title,
+                    "status": 422,
+                    "detail": _KEY_REUSED,
+                    "instance": "/v1/notifications/bulk#/notifications/1",
+                    "errors": [{"pointer": "/idempotency_key", "detail": "was used with another body"}],
+                },
+            },
+        ]
+    },
     "NotificationPage": {"data": [_SENT], "total": 1, "page": 1, "per_page": 20, "next_cursor": None},
     "ScheduleDetails": _SCHEDULE_VIEW
     | {
@@ -232,6 +273,11 @@ _DETAILS: dict[str, Example] = {
     "malformed-callback": {"detail": "The field MessageSid is missing."},
     "unauthorized": {"detail": "The API key is unknown or revoked."},
     "forged-callback": {"detail": "The signature is wrong."},
+    "insufficient-scope": {
+        "detail": "This needs the scope send, which the API key or token does not have.",
+        "scope": "send",
+    },
+    "tenant-disabled": {"detail": "Tenant acme is disabled: ask the operator of this service."},
     "wrong-mode": {"detail": "It is of mode live: a test key cannot change it."},
     "not-found": {"detail": "There is no notification with this id."},
     "method-not-allowed": {"detail": "This path takes GET, HEAD, POST."},
@@ -249,9 +295,24 @@ _DETAILS: dict[str, Example] = {
         "errors": [{"pointer": "/subject", "detail": "is required for email"}],
     },
     "idempotency-key-reused": {
-        "detail": "Another body came with this Idempotency-Key before, and nothing was done with this one: "
-        "repeat the first body unchanged, or give a new notification a key of its own.",
+        "detail": _KEY_REUSED,
         "errors": [{"pointer": "/Idempotency-Key", "detail": "was used with another body"}],
+    },
+    "too-many-requests": {
+        "detail": "This API key may make 1000/second requests, and nothing was done with this one: "
+        "try again in 1 s.",
+        "limit": "key",
+    },
+    "request-timeout": {
+        "detail": "The body did not arrive in time, and nothing was done with it: send it again, faster."
+    },
+    "uri-too-long": {"detail": "Path and query may have 8192 bytes together."},
+    "headers-too-large": {
+        "detail": "There may be 100 header fields, and all of them together may have 32768 bytes."
+    },
+    "too-busy": {
+        "detail": "This process works on as many requests as it may; nothing was done with this one: "
+        "try again."
     },
     "internal": {"detail": "This is our fault. Its log lines bear the X-Request-ID."},
     "storage-unavailable": {
@@ -262,6 +323,9 @@ _DETAILS: dict[str, Example] = {
     },
     "callback-postponed": {"detail": "The signing certificate cannot be fetched now."},
     "webhook-key-missing": {"detail": "The operator has to set TIDINGS_WEBHOOK_SIGNING_KEY."},
+    "token-keys-unavailable": {
+        "detail": "The key set that tokens are checked with cannot be had: try again later."
+    },
     "not-ready": {"detail": "Cannot be used now: temporal.", "parts": ["temporal"]},
 }
 

@@ -125,16 +125,10 @@ def _add_models(schemas: dict[str, Any]) -> None:
 
 def _add_answers_of_limits(schema: dict[str, Any]) -> None:
     """What any request may be answered (`api.request_limits`), and any that has a key (`api.admission`)."""
-    quota = {
-        "RateLimit-Policy": {"schema": {"type": "string"}, "description": "The limits: q requests in w s."},
-        "RateLimit": {"schema": {"type": "string"}, "description": "r requests are left; more in t seconds."},
-    }
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             answers = operation["responses"]
             if operation.get("security"):
-                for answer in answers.values():
-                    answer.setdefault("headers", {}).update(quota)
                 _add_problems(answers, 403, 429)
             _add_problems(answers, *([408] if "requestBody" in operation else []), 414, 431)
             if path.startswith("/v1/"):

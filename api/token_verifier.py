@@ -1,11 +1,11 @@
 """JSON Web Tokens (RFC 7519) as bearer tokens, checked by the rules of RFC 8725; no look-up is needed."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from api.token_keys import TokenKeys
 from tidings.domain.caller import Caller
+from tidings.domain.tenant import checked_name
 from tidings.domain.vocabulary import KeyMode, Scope
 from tidings.errors import SetupError
 from tidings.settings import TokenSettings
@@ -15,7 +15,6 @@ LONGEST = 8_192
 LEEWAY = 30
 """Seconds that the issuer's clock and ours may differ by."""
 REQUIRED = ("exp", "iss", "aud", "tenant", "scope")
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LONGEST_ID = 255
 
 
@@ -107,12 +106,7 @@ def _reason(error: str) -> str:
 
 
 def _verified(claims: dict[str, Any]) -> Verified:
-    tenant, token_id = claims["tenant"], claims.get("jti")
-    if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
-        raise BadToken(
-            "The token's tenant must be 1 to 64 letters, digits, dots, hyphens and underscores, the first a "
-            "letter or digit."
-        )
+    tenant, token_id = _tenant(claims["tenant"]), claims.get("jti")
     if token_id is not None and not 1 <= len(token_id) <= _LONGEST_ID:
         raise BadToken(f"The token's jti must have 1 to {_LONGEST_ID} characters.")
     caller = Caller(
@@ -122,6 +116,15 @@ def _verified(claims: dict[str, Any]) -> Verified:
         scopes=_scopes(claims["scope"]),
     )
     return Verified(caller, token_id)
+
+
+def _tenant(claim: Any) -> str:
+    if not isinstance(claim, str):
+        raise BadToken("The token's tenant must be text.")
+    try:
+        return checked_name(claim)
+    except ValueError as error:
+        raise BadToken(f"The token's tenant {error}.") from None
 
 
 def _scopes(claim: Any) -> frozenset[Scope]:

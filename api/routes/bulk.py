@@ -28,6 +28,7 @@ log = structlog.get_logger("api")
     "",
     status_code=207,
     response_model=BulkAnswer,
+    response_description="An answer to each item, in order.",
     responses=openapi.problems(400, 401, 413, 415, 422, 503),
     openapi_extra=openapi.BULK_SUBMISSION,
 )

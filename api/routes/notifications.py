@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from api import openapi
 from api.body import read_json
@@ -26,6 +27,15 @@ from tidings.temporal import names
 PATH = "/v1/notifications"
 
 router = APIRouter(prefix=PATH, tags=["notifications"])
+
+
+class _NotBulk(StringConvertor):
+    """So that a GET of /v1/notifications/bulk is a wrong method there, not an id that nobody has."""
+
+    regex = "(?!bulk(?:/|$))[^/]+"
+
+
+register_url_convertor("not_bulk", _NotBulk())
 
 
 @router.post(
@@ -83,7 +93,9 @@ async def list_notifications(
 
 
 @router.get(
-    "/{notification_id}", response_model=NotificationDetails, responses=openapi.problems(401, 404, 503)
+    "/{notification_id:not_bulk}",
+    response_model=NotificationDetails,
+    responses=openapi.problems(401, 404, 503),
 )
 async def get(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
     """Get a notification with its body and its attempts.

@@ -14,7 +14,7 @@ _EXAMPLES = "40"
 """Made-up requests for each operation and phase; `make fuzz` makes more."""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_no_made_up_request_is_answered_otherwise_than_described(
     database_url: str,
     tmp_path: Path,

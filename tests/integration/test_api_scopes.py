@@ -19,6 +19,7 @@ OPEN = {
 """Routes for everybody. Providers sign their callbacks; for the others see docs/operations.md."""
 EXPECTED = {
     ("post", "/v1/notifications"): Scope.SEND,
+    ("post", "/v1/notifications/bulk"): Scope.SEND,
     ("get", "/v1/notifications"): Scope.READ,
     ("get", "/v1/notifications/{notification_id}"): Scope.READ,
     ("post", "/v1/notifications/{notification_id}/cancel"): Scope.SEND,
@@ -55,7 +56,7 @@ async def operations(api: Api) -> dict[tuple[str, str], Any]:
 
 def scope_of(operation: Any) -> Scope:
     """The one scope that the description names."""
-    ((scope,),) = (alternative["API key"] for alternative in operation["security"])
+    ((scope,),) = (alternative["api_key"] for alternative in operation["security"])
     return Scope(scope)
 
 

@@ -124,6 +124,28 @@ async def test_one_key_makes_one_notification_with_concurrent_calls(client: Tidi
     assert raised.value.kind == "idempotency-key-reused"
 
 
+async def test_many_at_once_are_accepted_or_refused_one_by_one(client: Tidings, api: Api) -> None:
+    key = f"order-{uuid4()}"
+    messages = [email(idempotency_key=key), email(subject=None), email(metadata={"order": 1043})]
+    first, bad, third = await client.send_many(messages)
+    accepted = [first.accepted(), third.accepted()]
+    api.accepted.extend(notification.id for notification in accepted)
+    assert (first.status, first.idempotency_key) == (201, key)
+    assert [(await client.get(each.id)).id for each in accepted] == [each.id for each in accepted]
+    assert third.accepted().metadata == {"order": 1043}
+    with pytest.raises(InvalidProblem) as refused:
+        bad.accepted()
+    assert [error.pointer for error in refused.value.errors] == ["/subject"]
+    # As one alone: the key stands for the same notification, and for no other body.
+    again, alone = await client.send_many(messages[:1]), await client.send(**messages[0])
+    assert again[0].accepted().id == alone.id == first.accepted().id
+    (reused,) = await client.send_many([email(idempotency_key=key, body="Another.")])
+    assert (reused.status, reused.notification) == (422, None)
+    with pytest.raises(InvalidProblem) as nothing:
+        await client.send_many([])
+    assert [error.pointer for error in nothing.value.errors] == ["/notifications"]
+
+
 async def test_bad_input_is_refused_with_each_field_named(client: Tidings, api: Api) -> None:
     with pytest.raises(InvalidProblem, match="/body: ") as raised:
         await client.send(channel="sms", recipient="+15005550006", body="", tags=["x"] * 11)

@@ -218,6 +218,14 @@ async def test_another_tenants_idempotency_key_and_url_are_free(walk: Walk, owne
     assert own.json["id"] not in owned.notifications
     assert "Idempotent-Replayed" not in own.headers
     walk.noted("POST", "/v1/notifications with the other's Idempotency-Key", own)
+    many = {"notifications": [other | {"idempotency_key": ORDER}]}
+    bulk = await walk.call("POST", "/v1/notifications/bulk", json=many)
+    assert bulk.status == 207
+    (item,) = bulk.json["data"]
+    # The stranger's own, which that key has made before.
+    assert (item["status"], item["replayed"]) == (201, True)
+    assert item["notification"]["id"] == own.json["id"]
+    walk.noted("POST", "/v1/notifications/bulk with the other's idempotency_key", bulk)
     endpoint = await walk.call("POST", "/v1/webhook-endpoints", json={"url": URL})
     assert endpoint.status == 201
     walk.api.accepted.remove(endpoint.json["id"])

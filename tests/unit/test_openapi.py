@@ -13,11 +13,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api import examples
 from api.problems import KINDS, MEDIA_TYPE
+from api.schemas.bulk import documents_from, item_from
 from api.schemas.schedule_submission import schedule_from
 from api.schemas.submission import accepted_from
 from api.schemas.webhook_endpoint import EndpointBody, RotateBody
 from api.write_description import text
 from tidings.domain.identifiers import new_id
+from tidings.domain.vocabulary import Scope
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"
@@ -89,12 +91,16 @@ def test_each_answer_has_an_example_and_a_request_id(operation: dict[str, Any]) 
 
 
 @each_operation()
-def test_each_operation_says_whether_it_needs_a_key(operation: dict[str, Any]) -> None:
-    if "401" in operation["responses"]:
-        assert operation["security"] == [{"api_key": []}]
-        assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
+def test_each_operation_says_which_scope_it_needs_if_any(operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    if "401" in answers:
+        assert operation["security"] in [[{"api_key": [scope.value]}] for scope in Scope]
+        assert "WWW-Authenticate" in answers["401"]["headers"]
+        assert "WWW-Authenticate" in answers["403"]["headers"]
+        assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= set(answers["429"]["headers"])
     else:
         assert not operation.get("security")
+        assert "429" not in answers
 
 
 def stated() -> Iterator[tuple[str, Any, Any]]:
@@ -135,6 +141,11 @@ def test_the_example_bodies_are_accepted() -> None:
     given: dict[str, Any] = {"id": new_id(), "tenant": "acme", "now": datetime.now(UTC)}
     for body in examples.BODIES["Submission"].values():
         accepted_from(body, **given)
+    for body in examples.BODIES["BulkSubmission"].values():
+        for document in documents_from(body):
+            item = item_from(document)
+            assert item.key
+            accepted_from(item.document, **given)
     for body in examples.BODIES["ScheduleSubmission"].values():
         schedule_from(body, **given)
     for body in examples.BODIES["EndpointBody"].values():
