@@ -113,10 +113,14 @@ def _verified(claims: dict[str, Any]) -> Verified:
             "The token's tenant must be 1 to 64 letters, digits, dots, hyphens and underscores, the first a "
             "letter or digit."
         )
-    if token_id is not None and not 1 <= len(token_id) <= _LONGEST_ID:
-        raise BadToken(f"The token's jti must have 1 to {_LONGEST_ID} characters.")
+    # What cannot be typed could not be revoked.
+    if token_id is not None and not (1 <= len(token_id) <= _LONGEST_ID and token_id.isprintable()):
+        raise BadToken(f"The token's jti must have 1 to {_LONGEST_ID} printable characters.")
+    subject = claims.get("sub") or ""
+    if len(subject) > _LONGEST_ID or not subject.isprintable():
+        raise BadToken(f"The token's sub may have {_LONGEST_ID} printable characters.")
     caller = Caller(
-        id=f"token-{claims.get('sub') or tenant}",
+        id=f"token-{tenant}/{subject}" if subject else f"token-{tenant}",
         tenant=tenant,
         mode=_mode(claims.get("mode", KeyMode.LIVE.value)),
         scopes=_scopes(claims["scope"]),
