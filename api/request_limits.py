@@ -1,6 +1,7 @@
-"""Limits of every request, whoever makes it: its head, how many are under way, how slowly a body may come."""
+"""Limits of every request, whoever makes it: its head, how many are under way, their bodies."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +25,7 @@ class RequestLimits:
         self._app = app
         self._settings = settings
         self._under_way = 0
+        self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,11 +41,24 @@ class RequestLimits:
                 MutableHeaders(scope=message).update(scope[QUOTA_HEADERS])
             await send(message)
 
+        body = _Body(receive, self._settings.body_timeout, self._take)
         self._under_way += 1
         try:
-            await self._app(scope, _InTime(receive, self._settings.body_timeout).receive, answer)
+            await self._app(scope, body.receive, answer)
         finally:
             self._under_way -= 1
+            self._bytes -= body.size
+
+    def _take(self, size: int, own: int) -> None:
+        """Make room for more of a body of which `own` bytes are there. Raises Problem (503)."""
+        others = self._bytes - own
+        if size and others and self._bytes + size > self._settings.max_body_bytes_at_once:
+            raise Problem(
+                problems.TOO_BUSY,
+                "The bodies of other requests fill the memory; nothing was done with this one: try again.",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self._bytes += size
 
     def _too_busy(self, path: str) -> Problem | None:
         if self._under_way < self._settings.max_concurrent_requests or path.startswith(_EXEMPT):
@@ -73,11 +88,13 @@ def headers_too_large(most_bytes: int) -> Problem:
     return Problem(problems.HEADERS_TOO_LARGE, detail)
 
 
-class _InTime:
-    """A request's body, within its time. Raises Problem (408) where it is read."""
+class _Body:
+    """A request's body, within its time and the memory's limits. Raises Problem (408, 503) where it is read."""
 
-    def __init__(self, receive: Receive, patience: float) -> None:
+    def __init__(self, receive: Receive, patience: float, take: Callable[[int, int], None]) -> None:
         self._receive = receive
+        self._take = take
+        self.size = 0
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + patience
         self._is_whole = False
@@ -96,5 +113,8 @@ class _InTime:
                 headers={"Connection": "close"},
             ) from None
         self._is_whole = not message.get("more_body", False)
-        self._deadline += len(message.get("body", b"")) / BYTES_A_SECOND
+        size = len(message.get("body", b""))
+        self._take(size, self.size)
+        self.size += size
+        self._deadline += size / BYTES_A_SECOND
         return message

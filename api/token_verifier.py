@@ -107,10 +107,14 @@ def _reason(error: str) -> str:
 
 def _verified(claims: dict[str, Any]) -> Verified:
     tenant, token_id = _tenant(claims["tenant"]), claims.get("jti")
-    if token_id is not None and not 1 <= len(token_id) <= _LONGEST_ID:
-        raise BadToken(f"The token's jti must have 1 to {_LONGEST_ID} characters.")
+    # What cannot be typed could not be revoked.
+    if token_id is not None and not (1 <= len(token_id) <= _LONGEST_ID and token_id.isprintable()):
+        raise BadToken(f"The token's jti must have 1 to {_LONGEST_ID} printable characters.")
+    subject = claims.get("sub") or ""
+    if len(subject) > _LONGEST_ID or not subject.isprintable():
+        raise BadToken(f"The token's sub may have {_LONGEST_ID} printable characters.")
     caller = Caller(
-        id=f"token-{claims.get('sub') or tenant}",
+        id=f"token-{tenant}/{subject}" if subject else f"token-{tenant}",
         tenant=tenant,
         mode=_mode(claims.get("mode", KeyMode.LIVE.value)),
         scopes=_scopes(claims["scope"]),

@@ -107,6 +107,9 @@ BAD: dict[str, Callable[[], tuple[str, str]]] = {
     "a tenant with a line end": lambda: (token(tenant="acme\n"), "tenant must be"),
     "a tenant that is too long": lambda: (token(tenant="a" * 65), "tenant must be"),
     "sub is a number": lambda: (token(sub=7), "sub is no text"),
+    "sub is too long": lambda: (token(sub="x" * 256), "sub may have"),
+    "sub is no text that could be written": lambda: (token(sub="\ud800"), "sub may have"),
+    "jti with a NUL": lambda: (token(jti="a\0"), "jti must have"),
     "jti is a number": lambda: (token(jti=7), "jti is no text"),
     "jti is empty": lambda: (token(jti=""), "jti must have"),
     # What it is for.

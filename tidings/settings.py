@@ -136,6 +136,8 @@ class ApiSettings(Settings):
     """The same for all keys of a tenant together. `tidings tenants set` changes either for one tenant."""
     max_concurrent_requests: int = Field(default=1_000, ge=1)
     """How many requests one process works on at once; more get a 503. Health and metrics are exempt."""
+    max_body_bytes_at_once: int = Field(default=100_000_000, ge=1_000_000)
+    """How large the bodies of all requests under way may be together; a single one may always come."""
     max_header_bytes: int = Field(default=32_768, ge=1_024)
     """How large all header fields of a request may be together; there may be 100 of them."""
     header_timeout: float = Field(default=10, gt=0)

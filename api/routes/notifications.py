@@ -95,7 +95,7 @@ async def list_notifications(
 @router.get(
     "/{notification_id:not_bulk}",
     response_model=NotificationDetails,
-    responses=openapi.problems(401, 404, 503),
+    responses=openapi.problems(401, 404, 405, 503),
 )
 async def get(notification_id: str, parts: PartsOfApp, tenant: Tenant) -> Response:
     """Get a notification with its body and its attempts.

@@ -51,9 +51,14 @@ async def test_a_bad_token_is_refused_and_the_reason_repeats_nothing_of_it(
 async def test_a_good_token_says_who_calls(verifier: TokenVerifier, key_id: str) -> None:
     verified = await verifier.verify(token(key_id, jti="one", tenant="acme-2.eu", scope="read admin"))
     caller = verified.caller
-    assert (caller.id, caller.tenant, caller.mode) == ("token-orders", "acme-2.eu", KeyMode.LIVE)
+    assert (caller.id, caller.tenant, caller.mode) == ("token-acme-2.eu/orders", "acme-2.eu", KeyMode.LIVE)
     assert caller.scopes == {Scope.READ, Scope.ADMIN}
     assert verified.token_id == "one"
+
+
+async def test_the_same_subject_of_two_tenants_is_two_callers(verifier: TokenVerifier) -> None:
+    ids = {(await verifier.verify(token(tenant=tenant))).caller.id for tenant in ("acme", "other")}
+    assert len(ids) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ class Caller(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    """Of the credential: `key-<id of the API key>`, or `token-<subject>` (without one, `token-<tenant>`)."""
+    """Of the credential: `key-<id of the API key>` or `token-<tenant>/<subject>` (`token-<tenant>` without).
+
+    A subject says who it is within its tenant: two tenants may each have an `orders`.
+    """
     tenant: str
     mode: KeyMode
     scopes: frozenset[Scope]
