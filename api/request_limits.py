@@ -89,7 +89,7 @@ def headers_too_large(most_bytes: int) -> Problem:
 
 
 class _Body:
-    """A request's body, within its time and the memory's limits. Raises Problem (408, 503) where it is read."""
+    """A request's body, within its time and its share. Raises Problem (408, 503) where it is read."""
 
     def __init__(self, receive: Receive, patience: float, take: Callable[[int, int], None]) -> None:
         self._receive = receive

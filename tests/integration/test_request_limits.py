@@ -13,6 +13,7 @@ from tests.integration.api import EMAIL, Api, make_key, running_api
 from tests.support import eventually
 from tidings.local.temporal_server import TemporalServer
 
+JSON = {"Content-Type": "application/json"}
 BODY = json.dumps(EMAIL).encode()
 
 
