@@ -29,6 +29,8 @@ def end(number, frame):
     sys.exit(0)
 
 signal.signal(signal.SIGTERM, end)
+# A shell that runs the tests in the background has it ignored, and so do their children.
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGINT, lambda *_: note("interrupted"))
 note(f"serves {os.getpid()}")
 while True:
