@@ -124,10 +124,10 @@ def test_a_route_may_name_a_packages_provider_and_says_what_is_wrong_with_a_brok
     monkeypatch.setenv("TIDINGS_ROUTE_SMS", '["owl", "twilio"]')
     package(site, "tidings-owl", {"owl": "owl_4:Owl"}, owl_4=OWL)
     with monkeypatch.context() as patched:
-        patched.setattr("tidings.settings.catalogue", lambda: found(site))
+        patched.setattr("tidings.settings.delivery.catalogue", lambda: found(site))
         assert DeliverySettings.load().route(Channel.SMS, "acme").names == ["owl", "twilio"]
     (site / "tidings_owl-2.5.dist-info" / "entry_points.txt").write_text(f"[{GROUP}]\nowl = owl_5:Owl\n")
-    monkeypatch.setattr("tidings.settings.catalogue", lambda: found(site))
+    monkeypatch.setattr("tidings.settings.delivery.catalogue", lambda: found(site))
     with pytest.raises(
         SetupError, match=r"sms route names 'owl'; provider 'owl' of tidings-owl 2\.5 .*owl_5"
     ):
