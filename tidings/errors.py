@@ -7,6 +7,11 @@ TidingsError
 ├── StorageUnavailable       Postgres cannot be reached; the same call may work later
 │   └── QueryTooSlow         Postgres gave up on a statement that took longer than it may
 ├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
+│   └── UnreadablePayload    what Temporal has is sealed, and this process cannot open it
+│       ├── UnknownCodecKey      its key is not among ours: once it is, the same call works
+│       ├── UnknownSeal          sealed in a form of another release
+│       ├── MisplacedPayload     sealed for another workflow than the one it is found in
+│       └── AlteredPayload       not as it was sealed
 ├── ForgedCallback           a callback that nobody has proven to come from its provider
 ├── MalformedCallback        a provider's callback that cannot be read
 ├── CallbackPostponed        a callback that cannot be dealt with now: the provider is to send it again
@@ -53,6 +58,45 @@ class QueryTooSlow(StorageUnavailable):
 
 class OrchestratorUnavailable(TidingsError):
     """Temporal cannot be reached or cannot serve now."""
+
+
+class UnreadablePayload(OrchestratorUnavailable):
+    """What Temporal keeps is sealed and cannot be opened here. The message says nothing of what is in it."""
+
+
+class UnknownCodecKey(UnreadablePayload):
+    """Sealed with a key that this process does not have. Once it has it, the same call works."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"Sealed with the key {key_id!r}, which this process does not have: add it to TIDINGS_CODEC_KEYS."
+        )
+        self.key_id = key_id
+
+
+class UnknownSeal(UnreadablePayload):
+    """Sealed in a form that this release does not know."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(
+            f"Sealed in the form {form!r}, which this release does not know: is it an older one?"
+        )
+
+
+class MisplacedPayload(UnreadablePayload):
+    """Sealed for another workflow: somebody has put it where it does not belong."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"Sealed for the workflow {workflow_id!r}, and refused in any other.")
+
+
+class AlteredPayload(UnreadablePayload):
+    """Not as it was sealed, or sealed with another key of the same id."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Not as it was sealed: it was altered, or TIDINGS_CODEC_KEYS has another key under the same id."
+        )
 
 
 class ForgedCallback(TidingsError):

@@ -6,6 +6,7 @@ from typing import Any
 
 from tidings.database import migrations
 from tidings.local.api_key import working_key
+from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
 from tidings.local.environment import Addresses, program_environment
 from tidings.local.leftovers import Mark, end_leftovers, word_for
@@ -40,7 +41,8 @@ class LocalSystem:
         self.temporal = TemporalServer(
             ports.temporal, ports.ui, db_file=folder.temporal, log_file=folder.log("temporal")
         )
-        self._environment = program_environment(folder, ports, self.addresses, self._providers)
+        self._codec = LocalCodec.of(folder)
+        self._environment = program_environment(folder, ports, self.addresses, self._providers, self._codec)
         self.sandbox = self._http_part(
             "sandbox", "tidings.sandbox", f"{self.addresses.sandbox}/health/live", self._environment
         )
@@ -116,6 +118,8 @@ class LocalSystem:
                 "sandbox_url": self.addresses.sandbox,
                 "smtp_port": self.ports.smtp,
                 "api_key": self.api_key,
+                "codec": self._codec.mode,
+                "codec_keys": self._codec.keys,
                 "pids": {part.name: part.pid for part in reversed(self._supervisor.parts)},
             }
         )

@@ -19,6 +19,15 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class TenantMessage(Message):
+    """A message that knows whose it is: it is sealed for that tenant, and so is what comes of it."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant."""
+        raise NotImplementedError
+
+
 class DeliveryPlan(Message):
     """How the worker that persisted the notification means to deliver it. Times in seconds."""
 
@@ -55,13 +64,18 @@ class Carried(Message):
     parked_until: AwareDatetime | None
 
 
-class DeliveryRequest(Message):
+class DeliveryRequest(TenantMessage):
     """Starts the workflow `DeliverNotification`."""
 
     notification: Notification
     state: DeliveryState | None = None
     """Where an earlier run has brought the notification; None for a new one."""
     carried: Carried | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The notification's."""
+        return self.notification.tenant
 
 
 class DeliveryResult(Message):
@@ -70,11 +84,16 @@ class DeliveryResult(Message):
     state: DeliveryState
 
 
-class PersistRequest(Message):
+class PersistRequest(TenantMessage):
     """Puts a notification into the database, once, however often it is asked."""
 
     notification: Notification
     state: DeliveryState
+
+    @property
+    def tenant(self) -> str:
+        """The notification's."""
+        return self.notification.tenant
 
 
 class Persisted(Message):

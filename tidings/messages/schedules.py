@@ -5,13 +5,18 @@ from uuid import UUID
 
 from tidings.domain.schedule import Schedule, Timing
 from tidings.domain.vocabulary import Channel
-from tidings.messages.delivery import Message
+from tidings.messages.delivery import Message, TenantMessage
 
 
-class FireRequest(Message):
+class FireRequest(TenantMessage):
     """Starts the workflow `FireSchedule`: the schedule, whole, for it is stored nowhere else."""
 
     schedule: Schedule
+
+    @property
+    def tenant(self) -> str:
+        """The schedule's."""
+        return self.schedule.tenant
 
 
 class FireResult(Message):

@@ -7,6 +7,7 @@ The Temporal connection is not here: it comes from the same profile as the `temp
 from tidings.settings.api import ApiSettings
 from tidings.settings.base import Settings
 from tidings.settings.client import ClientSettings
+from tidings.settings.codec import CodecSettings
 from tidings.settings.database import DatabaseSettings
 from tidings.settings.delivery import DeliverySettings
 from tidings.settings.logs import LogFormat, LogSettings
@@ -18,6 +19,7 @@ from tidings.settings.worker import WorkerSettings
 __all__ = [
     "ApiSettings",
     "ClientSettings",
+    "CodecSettings",
     "DatabaseSettings",
     "DeliverySettings",
     "LogFormat",

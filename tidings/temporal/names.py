@@ -1,6 +1,7 @@
 """Every id, queue name, signal, query and search attribute, built in one place."""
 
 import hashlib
+import re
 from urllib.parse import quote
 from uuid import UUID
 
@@ -20,6 +21,7 @@ FIRE_WORKFLOW_TYPE = "FireSchedule"
 SCHEDULE_MEMO = "schedule"
 
 _SCHEDULE = "schedule-"
+_FIRE_ID = re.compile(r"schedule-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-fire")
 
 TASK_QUEUE = "tidings"
 """Workflows and the activities that keep the records."""
@@ -56,6 +58,11 @@ def id_of_schedule(schedule_id: str) -> UUID:
 def fire_id(id: UUID | str) -> str:
     """The id of a schedule's workflow; Temporal appends the time of each firing."""
     return f"{schedule_id(id)}-fire"
+
+
+def is_firing(workflow_id: str, *, of: str) -> bool:
+    """Whether a workflow is a firing of the schedule whose `fire_id` this is."""
+    return _FIRE_ID.fullmatch(of) is not None and workflow_id.startswith(f"{of}-")
 
 
 def receipt_workflow_id(notification_id: UUID | str, provider: str, event_id: str) -> str:

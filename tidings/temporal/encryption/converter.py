@@ -1,0 +1,75 @@
+"""The data converter of every process: what values become on their way into Temporal, and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadConverter,
+    WorkflowSerializationContext,
+)
+
+from tidings.errors import UnreadablePayload
+from tidings.messages.delivery import TenantMessage
+from tidings.temporal.encryption.clear_text import is_for_all
+from tidings.temporal.encryption.codec import CLEAR_MARK, TENANT_MARK, EncryptionCodec
+from tidings.temporal.encryption.keys import Keyring
+
+
+def data_converter(keys: Keyring | None) -> DataConverter:
+    """How this installation's values go into Temporal; None: in clear, and nothing sealed can be read."""
+    if keys is None:
+        return pydantic_data_converter
+    return DataConverter(
+        payload_converter_class=MarkingPayloadConverter,
+        payload_codec=EncryptionCodec(keys),
+        failure_converter_class=SealedFailureConverter if keys.seals else DefaultFailureConverter,
+    )
+
+
+def of_workflow(client: Client, workflow_id: str) -> DataConverter:
+    """The client's converter for what it reads of one workflow itself: what belongs elsewhere is refused."""
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+    return client.data_converter.with_context(context)
+
+
+class MarkingPayloadConverter(PydanticPayloadConverter):
+    """Tells the codec, which sees bytes alone, what to leave in clear and whose the rest is."""
+
+    def __init__(self) -> None:
+        super().__init__()  # Temporal makes it without arguments
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """See the base class."""
+        payloads = super().to_payloads(values)
+        for value, payload in zip(values, payloads, strict=True):
+            if is_for_all(value):
+                payload.metadata[CLEAR_MARK] = b"1"
+            elif isinstance(value, TenantMessage):
+                payload.metadata[TENANT_MARK] = value.tenant.encode()
+        return payloads
+
+
+class SealedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
+    """Seals messages and stack traces of failures; their types stay in clear.
+
+    The refusal of a payload is the exception: its message holds nothing of anybody, and whoever lacks the key
+    must be able to read that it is lacking.
+    """
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """See the base class."""
+        if isinstance(exception, UnreadablePayload):
+            # Without its cause and its trace, which are not ours to vouch for.
+            failure.message = str(exception)
+            failure.application_failure_info.type = type(exception).__name__
+        else:
+            super().to_failure(exception, payload_converter, failure)
