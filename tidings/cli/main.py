@@ -18,6 +18,7 @@ from tidings.cli import (
     tenants,
     tokens,
     up,
+    watch,
     webhooks,
 )
 from tidings.errors import StorageUnavailable, TidingsError
@@ -53,6 +54,7 @@ for part in (parts.api, parts.worker, parts.sandbox, parts.migrate):
 app.command("send")(delivery.send)
 app.command("show")(delivery.show)
 app.command("list")(delivery.list_)
+app.command("watch")(watch.watch)
 app.command("cancel")(steering.cancel)
 app.command("retry")(steering.retry)
 app.command("providers")(providers.providers)
