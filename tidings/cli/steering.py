@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from tidings.cli import screen, times
+from tidings.cli import completion, screen, times
 from tidings.cli.mass_signals import Signal, steer_selection
 from tidings.cli.selection import (
     ChannelOption,
@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.1
 
-Ids = Annotated[list[UUID] | None, typer.Argument(help="Ids of notifications.", metavar="ID")]
+Ids = Annotated[
+    list[UUID] | None,
+    typer.Argument(help="Ids of notifications.", metavar="ID", autocompletion=completion.recent_ids),
+]
 Reason = Annotated[str | None, typer.Option(help="Shown in the workflow's trace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -54,6 +57,7 @@ def cancel(
         typer.Option(
             help="Instead of ids, all of this status: pending, scheduled or retrying; once for each.",
             metavar="STATUS",
+            autocompletion=completion.cancellable,
         ),
     ] = None,
     channel: ChannelOption = None,
@@ -80,6 +84,7 @@ def retry(
         typer.Option(
             help="Instead of ids, all of this status: failed, unknown, expired or retrying; once for each.",
             metavar="STATUS",
+            autocompletion=completion.retryable,
         ),
     ] = None,
     channel: ChannelOption = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from tidings.cli import completion
 from tidings.cli.context import api_access
 from tidings.cli.delivery import AsJson, Key, Url
 from tidings.domain.vocabulary import FINAL, Channel, Status
@@ -40,7 +41,12 @@ class Display(Protocol):
 
 
 def watch(
-    id: Annotated[str | None, typer.Argument(help="Follow this one until its status is final.")] = None,
+    id: Annotated[
+        str | None,
+        typer.Argument(
+            help="Follow this one until its status is final.", autocompletion=completion.recent_ids
+        ),
+    ] = None,
     status: Annotated[Status | None, typer.Option(help="Only those of this status.")] = None,
     channel: Annotated[Channel | None, typer.Option(help="Only those of this channel.")] = None,
     recipient: Annotated[str | None, typer.Option(help="Only those to this recipient.")] = None,
