@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tidings.cli.signals import Answer
 from tidings.errors import TidingsError
@@ -36,6 +34,10 @@ class Paced:
 
     async def run(self, title: str) -> None:
         """Do it, or a part of it: `left`, `doubtful` and `error` say what is missing."""
+        # Not at the top: other commands need not wait for it.
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         console = Console(stderr=True)
         bar = Progress(
             *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
