@@ -124,13 +124,15 @@ def _show_selected(mass: Mass, selection: "Selection", found: "Sequence[Selected
 
 def _print_nothing(mass: Mass) -> None:
     if mass.as_json:
-        screen.print_json(
-            {"selected": 0, "accepted": 0, "refused": 0, "not_found": 0, "left": 0, "answers": []}
-        )
+        _print_summary(mass, Paced([], _never, rate=RATE), None)
     else:
         typer.echo(
             "No notification is selected; what changed a moment ago may not be in Temporal's index yet."
         )
+
+
+async def _never(id: UUID) -> Answer:
+    raise AssertionError(id)
 
 
 def _counts(found: "Sequence[Selected]") -> list[dict[str, Any]]:
