@@ -173,7 +173,7 @@ async def test_migrate_can_be_run_any_number_of_times(empty_database_url: str) -
     [
         (("--version",), 0, "tidings "),
         (("list", "--per-page", "1000"), 2, "--per-page"),
-        (("cancel",), 2, "Missing argument"),
+        (("cancel",), 2, "--status"),
         (("cancel", "nonsense"), 2, "UUID"),
         (("bogus",), 2, "bogus"),
         (("send", "--channel", "email"), 2, "--to"),

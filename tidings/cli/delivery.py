@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from tidings.cli import screen
+from tidings.cli import completion, screen
 from tidings.cli.bulk import send_file
 from tidings.cli.context import api_access
 from tidings.domain.idempotency import checked_key
@@ -32,7 +32,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def send(
     context: typer.Context,
-    channel: Annotated[str | None, typer.Option(help="email, sms, push, webhook or chat.")] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(help="email, sms, push, webhook or chat.", autocompletion=completion.channels),
+    ] = None,
     to: Annotated[str | None, typer.Option(help="E-mail address, E.164 number, device token or URL.")] = None,
     body: Annotated[str | None, typer.Option(help="The text; - reads it from standard input.")] = None,
     subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
@@ -48,9 +51,16 @@ def send(
     tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
     send_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-03-01T09:00:00Z.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="RFC 3339; nothing is sent after it.")] = None,
-    priority: Annotated[str | None, typer.Option(help="critical, high, normal, low or bulk.")] = None,
-    guarantee: Annotated[str | None, typer.Option(help="at_least_once or at_most_once.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Use this provider and no other.")] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(help="critical, high, normal, low or bulk.", autocompletion=completion.priorities),
+    ] = None,
+    guarantee: Annotated[
+        str | None, typer.Option(help="at_least_once or at_most_once.", autocompletion=completion.guarantees)
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Use this provider and no other.", autocompletion=completion.providers)
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Submit once, however often this command is repeated.")
     ] = None,
@@ -105,7 +115,7 @@ def _refuse_beside_bulk(context: typer.Context) -> None:
 
 
 def show(
-    id: Annotated[str, typer.Argument(help="The notification's id.")],
+    id: Annotated[str, typer.Argument(help="The notification's id.", autocompletion=completion.recent_ids)],
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,
@@ -115,9 +125,16 @@ def show(
 
 
 def list_(
-    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
-    channel: Annotated[str | None, typer.Option(help="Only those of this channel.")] = None,
-    mode: Annotated[str | None, typer.Option(help="Only those of live keys, or of test keys.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only those of this status.", autocompletion=completion.statuses)
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Only those of this channel.", autocompletion=completion.channels)
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="Only those of live keys, or of test keys.", autocompletion=completion.modes),
+    ] = None,
     recipient: Annotated[str | None, typer.Option(help="Only those to this recipient.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Only those this schedule fired.")] = None,

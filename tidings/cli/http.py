@@ -10,6 +10,11 @@ from tidings.errors import TidingsError
 
 Answer = TypeVar("Answer")
 
+_TLS = (
+    "see that TIDINGS_URL begins with the right one of http:// and https://; for a certificate by an"
+    " authority of your own, set SSL_CERT_FILE"
+)
+
 
 class CallFailed(TidingsError):
     """The API could not be reached. The message is for a person."""
@@ -43,7 +48,5 @@ async def ask(
             return await call(client)
     except NotReachable as error:
         doubt = " The request may have been carried out." if error.may_have_arrived else ""
-        raise CallFailed(
-            f"The API at {url} cannot be reached ({error.reason}): start it by `tidings up`, or set"
-            f" TIDINGS_URL.{doubt}"
-        ) from None
+        step = _TLS if error.tls else "start it by `tidings up`, or set TIDINGS_URL"
+        raise CallFailed(f"The API at {url} cannot be reached ({error.reason}): {step}.{doubt}") from None

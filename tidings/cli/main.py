@@ -1,7 +1,6 @@
 """`tidings`: the commands, and the one place where every one of them ends."""
 
 import sys
-import traceback
 from typing import NoReturn
 
 import typer
@@ -11,6 +10,7 @@ from tidings.cli import (
     codec,
     delivery,
     keys,
+    last_words,
     parts,
     providers,
     schedules,
@@ -19,9 +19,10 @@ from tidings.cli import (
     tenants,
     tokens,
     up,
+    watch,
     webhooks,
 )
-from tidings.errors import StorageUnavailable, TidingsError
+from tidings.errors import TidingsError
 from tidings.process import end
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ for part in (parts.api, parts.worker, parts.sandbox, parts.migrate):
 app.command("send")(delivery.send)
 app.command("show")(delivery.show)
 app.command("list")(delivery.list_)
+app.command("watch")(watch.watch)
 app.command("cancel")(steering.cancel)
 app.command("retry")(steering.retry)
 app.command("providers")(providers.providers)
@@ -72,17 +74,14 @@ def run(arguments: list[str] | None = None) -> int:
         app(args=arguments, prog_name="tidings")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except StorageUnavailable as error:
-        sys.stderr.write(f"tidings: {error}. Start it by `tidings up`, or set TIDINGS_DATABASE_URL.\n")
-        return 1
     except TidingsError as error:
-        sys.stderr.write(f"tidings: {error}\n")
+        sys.stderr.write(last_words.of_error(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    except Exception:
-        # A fault of ours; it must not get past `main`, which ends the process.
-        traceback.print_exc()
+    except Exception as error:
+        # It must not get past `main`, which ends the process.
+        sys.stderr.write(last_words.of_fault(error))
         return 1
     return 0
 

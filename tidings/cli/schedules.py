@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidings.cli import schedule_screen, screen
+from tidings.cli import completion, schedule_screen, screen
 from tidings.cli.delivery import AsJson, Key, Url, call_api, json_object, text_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ Id = Annotated[str, typer.Argument(help="The schedule's id.")]
 
 @app.command()
 def create(
-    channel: Annotated[str, typer.Option(help="email, sms, push, webhook or chat.")],
+    channel: Annotated[
+        str, typer.Option(help="email, sms, push, webhook or chat.", autocompletion=completion.channels)
+    ],
     to: Annotated[str, typer.Option(help="E-mail address, E.164 number, device token or URL.")],
     body: Annotated[str, typer.Option(help="The text; - reads it from standard input.")],
     cron: Annotated[str | None, typer.Option(help='Five fields, such as "0 9 * * 1-5".')] = None,
@@ -44,9 +46,16 @@ def create(
         str | None, typer.Option(help="Replaces the push message before it with the same key.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
-    priority: Annotated[str | None, typer.Option(help="critical, high, normal, low or bulk.")] = None,
-    guarantee: Annotated[str | None, typer.Option(help="at_least_once or at_most_once.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Use this provider and no other.")] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(help="critical, high, normal, low or bulk.", autocompletion=completion.priorities),
+    ] = None,
+    guarantee: Annotated[
+        str | None, typer.Option(help="at_least_once or at_most_once.", autocompletion=completion.guarantees)
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Use this provider and no other.", autocompletion=completion.providers)
+    ] = None,
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,

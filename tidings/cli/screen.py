@@ -62,7 +62,7 @@ def print_notification(notification: dict[str, Any]) -> None:
     console.print(grid)
     if notification.get("attempts"):
         console.print()
-        console.print(_attempts(notification["attempts"]))
+        console.print(attempts_table(notification["attempts"]))
     if notification.get("receipts"):
         console.print()
         console.print(_receipts(notification["receipts"]))
@@ -119,7 +119,8 @@ def print_tenants(tenants: list[dict[str, Any]]) -> None:
     wide_console().print(table if tenants else "No tenants are set up: all have the installation's defaults.")
 
 
-def _attempts(attempts: list[dict[str, Any]]) -> Table:
+def attempts_table(attempts: list[dict[str, Any]]) -> Table:
+    """Attempts with what came of them."""
     table = Table(box=None, pad_edge=False)
     answered = any(attempt["response"] for attempt in attempts)
     for column in (
@@ -135,7 +136,7 @@ def _attempts(attempts: list[dict[str, Any]]) -> Table:
         table.add_row(
             *(str(attempt["number"]), attempt["provider"], attempt["outcome"] or "under way"),
             *(short_time(attempt["started_at"]), Text(_error(attempt["error"]) or "")),
-            *([Text(_printable(attempt["response"] or ""))] if answered else []),
+            *([Text(printable(attempt["response"] or ""))] if answered else []),
         )
     return table
 
@@ -162,7 +163,7 @@ def _attachments(attachments: list[dict[str, Any]]) -> str:
     return ", ".join(f"{each['filename']} ({each['size']:,} bytes)" for each in attachments)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A stranger's text without what could steer the terminal; line breaks stay."""
     return "".join(
         letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text
@@ -170,7 +171,7 @@ def _printable(text: str) -> str:
 
 
 def _error(error: dict[str, Any] | None) -> str | None:
-    return f"{error['code']}: {error['message']}" if error else None
+    return printable(f"{error['code']}: {error['message']}") if error else None
 
 
 def short_time(time: str | None) -> str:

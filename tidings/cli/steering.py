@@ -3,107 +3,151 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from tidings.cli import screen
-from tidings.cli.context import database_settings, use_running_temporal
+from tidings.cli import completion, screen, times
+from tidings.cli.mass_signals import Signal, steer_selection
+from tidings.cli.selection import (
+    ChannelOption,
+    DryRun,
+    Limit,
+    Mass,
+    Rate,
+    Since,
+    TenantOption,
+    Until,
+    Yes,
+    chosen,
+)
+from tidings.cli.signals import (
+    CANCELLABLE,
+    RETRYABLE,
+    Answer,
+    connected,
+    signal_cancel,
+    signal_retry,
+)
 from tidings.domain.vocabulary import Status
-from tidings.errors import OrchestratorUnavailable
 from tidings.messages.delivery import SignalNote
 
 if TYPE_CHECKING:
-    from tidings.domain.record import NotificationRecord
     from tidings.messages.delivery import StatusReport
     from tidings.temporal.notifications import NotificationWorkflows
 
 WAIT_SECONDS = 5.0
-_CONNECT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
-_RETRYABLE = frozenset({Status.FAILED, Status.UNKNOWN, Status.EXPIRED, Status.RETRYING})
 
-Ids = Annotated[list[UUID], typer.Argument(help="Ids of notifications.", metavar="ID...")]
+Ids = Annotated[
+    list[UUID] | None,
+    typer.Argument(help="Ids of notifications.", metavar="ID", autocompletion=completion.recent_ids),
+]
 Reason = Annotated[str | None, typer.Option(help="Shown in the workflow's trace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one notification."""
-
-    id: str
-    done: bool
-    status: str | None
-    detail: str
-
-
-def cancel(ids: Ids, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Stop notifications before a provider accepts them; says what came of each."""
-    _steer(_cancel, ids, SignalNote(reason=reason), as_json)
+def cancel(
+    ids: Ids = None,
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(
+            help="Instead of ids, all of this status: pending, scheduled or retrying; once for each.",
+            metavar="STATUS",
+            autocompletion=completion.cancellable,
+        ),
+    ] = None,
+    channel: ChannelOption = None,
+    tenant: TenantOption = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    rate: Rate = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop notifications before a provider accepts them; says what came of each. By ids, or all that are
+    selected by --status and more."""
+    mass = Mass("cancel", status, channel, tenant, since, until, limit, rate, yes, dry_run, as_json)
+    _steer(mass, CANCELLABLE, ids, SignalNote(reason=reason), _cancel, signal_cancel)
 
 
 def retry(
-    ids: Ids,
+    ids: Ids = None,
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(
+            help="Instead of ids, all of this status: failed, unknown, expired or retrying; once for each.",
+            metavar="STATUS",
+            autocompletion=completion.retryable,
+        ),
+    ] = None,
+    channel: ChannelOption = None,
+    tenant: TenantOption = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    rate: Rate = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     reason: Reason = None,
     expires_at: Annotated[
-        str | None, typer.Option(help="RFC 3339; nothing is sent after it, instead of what was said before.")
+        datetime | None,
+        typer.Option(
+            help="Nothing is sent after it, instead of what was said before: RFC 3339, or from now: 24h.",
+            parser=times.future,
+            metavar="TIME",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a new attempt now, or cut a backoff short; says what came of each."""
-    _steer(_retry, ids, SignalNote(reason=reason, expires_at=_future(expires_at)), as_json)
-
-
-def _future(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no RFC 3339 time", param_hint="--expires-at") from None
-    if time.tzinfo is None:
-        raise typer.BadParameter("needs an offset from UTC, such as Z", param_hint="--expires-at")
-    if time <= datetime.now(UTC):
-        raise typer.BadParameter(f"{text} is not in the future", param_hint="--expires-at")
-    return time.astimezone(UTC)
+    """Start a new attempt now, or cut a backoff short; says what came of each. By ids, or all that are
+    selected by --status and more."""
+    mass = Mass("retry", status, channel, tenant, since, until, limit, rate, yes, dry_run, as_json)
+    _steer(mass, RETRYABLE, ids, SignalNote(reason=reason, expires_at=expires_at), _retry, _signal_retry)
 
 
 Action = Callable[["NotificationWorkflows", UUID, SignalNote], Awaitable[Answer]]
 
 
-def _steer(action: Action, ids: list[UUID], note: SignalNote, as_json: bool) -> None:
-    answers = asyncio.run(_all(action, ids, note))
-    if as_json:
+def _steer(
+    mass: Mass,
+    possible: tuple[Status, ...],
+    ids: list[UUID] | None,
+    note: SignalNote,
+    one: Action,
+    many: Signal,
+) -> None:
+    selection = chosen(mass, ids or [], possible)
+    if selection is not None:
+        return steer_selection(mass, selection, note, many)
+    answers = asyncio.run(_all(one, dict.fromkeys(ids or ()), note))
+    if mass.as_json:
         screen.print_json([asdict(answer) for answer in answers])
     else:
         for answer in answers:
             typer.echo(f"{answer.id}  {answer.detail}")
     if not all(answer.done for answer in answers):
         raise typer.Exit(1)
+    return None
 
 
-async def _all(action: Action, ids: list[UUID], note: SignalNote) -> list[Answer]:
-    # Not at the top: importing the SDK takes longer than most commands run.
-    from tidings.temporal.client import connect
+async def _all(action: Action, ids: dict[UUID, None], note: SignalNote) -> list[Answer]:
     from tidings.temporal.notifications import NotificationWorkflows
 
-    use_running_temporal()
-    try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            client = await connect(identity="tidings-cli")
-    except TimeoutError:
-        raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
-    workflows = NotificationWorkflows(client, "")
+    workflows = NotificationWorkflows(await connected(), "")
     return [await action(workflows, id, note) for id in ids]
 
 
 async def _cancel(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:
-    if not await workflows.cancel(id, note):
-        return await _not_open(workflows, id)
+    signalled = await signal_cancel(workflows, id, note)
+    if not signalled.done:
+        return signalled
     report = await _until(workflows, id, lambda report: report.status.is_final)
     if report is None:
         return Answer(
@@ -119,13 +163,9 @@ async def _cancel(workflows: "NotificationWorkflows", id: UUID, note: SignalNote
 
 
 async def _retry(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:
-    record = await workflows.find(None, id) or await _stored(id)
-    if record is None:
-        return Answer(str(id), False, None, "not found: neither Temporal nor the database has it")
-    status, count = record.state.status, record.state.attempt_count
-    if status not in _RETRYABLE:
-        return Answer(str(id), False, status, f"not retried: it is {status}")
-    await workflows.retry(record, note)
+    signalled, count = await signal_retry(workflows, id, note)
+    if not signalled.done:
+        return signalled
     report = await _until(workflows, id, lambda report: report.attempt_count > count)
     if report is None:
         return Answer(
@@ -138,29 +178,8 @@ async def _retry(workflows: "NotificationWorkflows", id: UUID, note: SignalNote)
     return Answer(str(id), True, report.status, f"{report.status}, attempt {report.attempt_count}")
 
 
-async def _stored(id: UUID) -> "NotificationRecord | None":
-    """The notification from the database: Temporal forgets closed workflows after a while."""
-    from tidings.database.engine import create_engine
-    from tidings.database.notifications import NotificationRepository
-
-    engine = create_engine(database_settings(), application_name="tidings-cli")
-    try:
-        return await NotificationRepository(engine).get(None, id)
-    finally:
-        await engine.dispose()
-
-
-async def _not_open(workflows: "NotificationWorkflows", id: UUID) -> Answer:
-    record = await workflows.find(None, id) or await _stored(id)
-    if record is None:
-        return Answer(str(id), False, None, "not found: neither Temporal nor the database has it")
-    status = record.state.status
-    if not status.is_final:
-        ended = (
-            f"{status}, but its workflow was ended from outside: nothing more is sent unless it is retried"
-        )
-        return Answer(str(id), False, status, ended)
-    return Answer(str(id), False, status, f"too late: it is {status}")
+async def _signal_retry(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:
+    return (await signal_retry(workflows, id, note))[0]
 
 
 async def _until(

@@ -36,15 +36,16 @@ class InvalidCall(TidingsClientError, ValueError):
 
 class NotReachable(TidingsClientError):
     """Nobody answered. `may_have_arrived`: the last request, or one before it, went out, so it may have
-    been carried out all the same.
+    been carried out all the same. `tls`: somebody is there, but no secure connection came about.
     """
 
-    def __init__(self, url: str, reason: str, *, may_have_arrived: bool) -> None:
+    def __init__(self, url: str, reason: str, *, may_have_arrived: bool, tls: bool = False) -> None:
         doubt = "; the request may have been carried out" if may_have_arrived else ""
         super().__init__(f"The API at {url} cannot be reached ({reason}){doubt}.")
         self.url = url
         self.reason = reason
         self.may_have_arrived = may_have_arrived
+        self.tls = tls
 
 
 class UnexpectedAnswer(TidingsClientError):

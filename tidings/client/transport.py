@@ -170,7 +170,7 @@ class Transport:
                 return await self._read(response, arrived or sent.count > 1)
         except aiohttp.ClientSSLError as error:
             # No passing cause; and the words of ssl name no secret.
-            raise NotReachable(self.url, f"TLS: {_why(error)}", may_have_arrived=arrived) from None
+            raise NotReachable(self.url, f"TLS: {_why(error)}", may_have_arrived=arrived, tls=True) from None
         except aiohttp.ClientConnectorDNSError:
             return self._unreachable("there is no such host", sent, arrived)
         except aiohttp.ClientConnectorError:

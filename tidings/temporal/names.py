@@ -20,6 +20,7 @@ RECEIPT_WORKFLOW_TYPE = "RecordReceipt"
 FIRE_WORKFLOW_TYPE = "FireSchedule"
 SCHEDULE_MEMO = "schedule"
 
+_NOTIFICATION = "notification-"
 _SCHEDULE = "schedule-"
 _FIRE_ID = re.compile(r"schedule-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-fire")
 
@@ -40,7 +41,15 @@ _FAIRNESS_KEY_BYTES = 64
 
 def workflow_id(notification_id: UUID | str) -> str:
     """The id of a notification's workflow."""
-    return f"notification-{notification_id}"
+    return f"{_NOTIFICATION}{notification_id}"
+
+
+def id_of_workflow(workflow_id: str) -> UUID:
+    """What `workflow_id` was made from. Raises ValueError for an id that is not one of a notification's."""
+    id = UUID(workflow_id.removeprefix(_NOTIFICATION))
+    if workflow_id != f"{_NOTIFICATION}{id}":
+        raise ValueError(workflow_id)
+    return id
 
 
 def schedule_id(id: UUID | str) -> str:
