@@ -160,6 +160,7 @@ async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolde
             "sandbox_url": f"http://127.0.0.1:{ports.sandbox}",
             "smtp_port": ports.smtp,
             "api_key": folder.secret("api_key"),
+            "codec_token": folder.secret("codec_token"),
             "pids": before["pids"],
         }
         assert list(before["pids"]) == ["api", "worker", "sandbox", "temporal", "postgres"]
