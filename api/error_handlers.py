@@ -22,6 +22,7 @@ from tidings.errors import (
     OrchestratorUnavailable,
     QueryTooSlow,
     StorageUnavailable,
+    UnreadablePayload,
 )
 
 log = structlog.get_logger("api")
@@ -109,6 +110,15 @@ def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) 
     )
 
 
+def _unreadable_payload(request: Request, error: UnreadablePayload) -> Problem:
+    log.error("payload_unreadable", path=request.url.path, reason=str(error))
+    return Problem(
+        problems.ORCHESTRATOR_UNAVAILABLE,
+        "What Temporal has of this is sealed, and cannot be opened here: the operator must see to the keys.",
+        headers=problems.RETRY_AFTER,
+    )
+
+
 def _forged_callback(request: Request, error: ForgedCallback) -> Problem:
     log.warning("callback_refused", path=request.url.path, reason=str(error))
     return Problem(problems.FORGED_CALLBACK, f"{error}")
@@ -132,6 +142,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     StorageUnavailable: _storage_unavailable,
     QueryTooSlow: _query_too_slow,
     OrchestratorUnavailable: _orchestrator_unavailable,
+    UnreadablePayload: _unreadable_payload,
     ForgedCallback: _forged_callback,
     MalformedCallback: _malformed_callback,
     CallbackPostponed: _callback_postponed,

@@ -21,7 +21,6 @@ from typing import Any
 import aiohttp
 import psutil
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from benchmarks.report import keep, milliseconds, table
 from tests.integration.api import make_key
@@ -33,6 +32,8 @@ from tidings.local.postgres import PostgresServer
 from tidings.local.temporal_server import TemporalServer
 from tidings.messages.delivery import DeliveryRequest
 from tidings.temporal import names
+from tidings.temporal.encryption.converter import data_converter
+from tidings.temporal.encryption.keys import Keyring, new_key
 from tidings.temporal.start_options import start_options
 
 EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "Hello, Ada."}
@@ -118,6 +119,10 @@ def bulk(session: aiohttp.ClientSession, url: str) -> Submit:
     return submit
 
 
+KEY = new_key(now=datetime.now(UTC))
+"""The floor seals as the API does."""
+
+
 @asynccontextmanager
 async def api_process(
     temporal: str, database_url: str, log: Path, in_flight: int
@@ -137,6 +142,7 @@ async def api_process(
                 "TEMPORAL_CONFIG_FILE": os.devnull,
                 "TIDINGS_API_PORT": str(port),
                 "TIDINGS_DATABASE_URL": database_url,
+                "TIDINGS_CODEC_KEYS": str(KEY),
                 "TIDINGS_BULK_IN_FLIGHT": str(in_flight),
                 "TIDINGS_START_TIMEOUT": "30",
             },
@@ -182,7 +188,7 @@ async def run(folder: Path, count: int, rounds: int) -> None:
             )
             for number in IN_FLIGHT
         }
-        client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+        client = await Client.connect(temporal.address, data_converter=data_converter(Keyring((KEY,))))
         url, process = apis[AT_ONCE]
         ways = [
             Way(f"Temporal alone, {AT_ONCE} at once", bare_starts(client), psutil.Process()),

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a real Postgres, a real Temporal, and Temporal's time-skipping server."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,14 +12,17 @@ import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from tests.encryption import CODEC_KEYS, CONVERTER
 from tests.figures import Figures
 from tests.support import free_port
 from tidings.local.postgres import PostgresServer
 from tidings.local.temporal_server import NAMESPACE, TemporalServer
 from tidings.temporal.names import SEARCH_ATTRIBUTES
+
+# Processes that tests start have it too.
+os.environ["TIDINGS_CODEC_KEYS"] = CODEC_KEYS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,9 +102,7 @@ async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
 @pytest.fixture
 async def temporal_client(temporal_server: TemporalServer) -> Client:
     """A client of `temporal_server`, with the data converter of all our processes."""
-    return await Client.connect(
-        temporal_server.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
-    )
+    return await Client.connect(temporal_server.address, namespace=NAMESPACE, data_converter=CONVERTER)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +110,7 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's time-skipping test server, with our search attributes."""
     program = Path(sys.executable).with_name("temporal-test-server")
     environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(program), data_converter=pydantic_data_converter
+        test_server_existing_path=str(program), data_converter=CONVERTER
     )
     async with environment:
         # The server wedges a workflow task that upserts an attribute it does not know.

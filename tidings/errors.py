@@ -7,11 +7,11 @@ TidingsError
 ├── StorageUnavailable       Postgres cannot be reached; the same call may work later
 │   └── QueryTooSlow         Postgres gave up on a statement that took longer than it may
 ├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
-├── UnreadablePayload        what Temporal keeps is sealed, and this process cannot open it
-│   ├── UnknownCodecKey      its key is not among ours: once it is, the same call works
-│   ├── UnknownSeal          sealed in a form of another release
-│   ├── MisplacedPayload     sealed for another workflow than the one it is found in
-│   └── AlteredPayload       not as it was sealed
+│   └── UnreadablePayload    what Temporal has is sealed, and this process cannot open it
+│       ├── UnknownCodecKey      its key is not among ours: once it is, the same call works
+│       ├── UnknownSeal          sealed in a form of another release
+│       ├── MisplacedPayload     sealed for another workflow than the one it is found in
+│       └── AlteredPayload       not as it was sealed
 ├── ForgedCallback           a callback that nobody has proven to come from its provider
 ├── MalformedCallback        a provider's callback that cannot be read
 ├── CallbackPostponed        a callback that cannot be dealt with now: the provider is to send it again
@@ -60,7 +60,7 @@ class OrchestratorUnavailable(TidingsError):
     """Temporal cannot be reached or cannot serve now."""
 
 
-class UnreadablePayload(TidingsError):
+class UnreadablePayload(OrchestratorUnavailable):
     """What Temporal keeps is sealed and cannot be opened here. The message says nothing of what is in it."""
 
 

@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
         StatusReport,
     )
     from tidings.temporal import names
+    from tidings.temporal.encryption.clear_text import InClear
     from workflows.journal import STEADY, Journal
     from workflows.trace import attempt_summary, refused_retry_line, signal_line, unknown_signal_line
 
@@ -270,7 +271,7 @@ class DeliverNotification:
             # Retried only where the provider was not called: the activity sees to that.
             retry_policy=STEADY,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=attempt_summary(request),
+            summary=InClear(attempt_summary(request)),
         )
         self._watch_expiry()
         await workflow.wait_condition(
@@ -338,7 +339,7 @@ class DeliverNotification:
         expires_at = self._journal.state.expires_at
         if self._expiry is None and expires_at is not None and not self._is_expired():
             left = expires_at - workflow.now()
-            self._expiry = asyncio.create_task(workflow.sleep(left, summary="expires"))
+            self._expiry = asyncio.create_task(workflow.sleep(left, summary=InClear("expires")))
 
     def _is_full(self) -> bool:
         """Whether the history has grown so long that a new run should go on."""
@@ -353,7 +354,7 @@ class DeliverNotification:
             await workflow.wait_condition(
                 lambda: condition() or self._receipt_came or self._is_full(),
                 timeout=left,
-                timeout_summary=summary,
+                timeout_summary=InClear(summary),
             )
         except TimeoutError:
             return True

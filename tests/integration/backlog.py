@@ -13,9 +13,9 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from tests.encryption import CONVERTER
 from tests.provider_support import RunningSandbox, provider_settings, running_sandbox
 from tests.support import eventually, free_port
 from tidings.domain.identifiers import new_id
@@ -44,7 +44,7 @@ async def fresh_temporal(folder: Path) -> AsyncIterator[Client]:
     server = TemporalServer(free_port(), free_port(), db_file=None, log_file=folder / "temporal.log")
     try:
         await server.start()
-        yield await Client.connect(server.address, data_converter=pydantic_data_converter)
+        yield await Client.connect(server.address, data_converter=CONVERTER)
     finally:
         await server.stop(hurry=True)
 

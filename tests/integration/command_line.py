@@ -5,6 +5,8 @@ import os
 import sys
 from dataclasses import dataclass
 
+from tests.encryption import CODEC_KEYS
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -25,7 +27,13 @@ async def tidings(*arguments: str, stdin: str = "", **environment: str) -> Ended
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         # No `tidings up` runs on this folder, whatever runs on the developer's.
-        env={**inherited, "TIDINGS_UP_DATA": os.devnull, "COLUMNS": "120", **environment},
+        env={
+            **inherited,
+            "TIDINGS_UP_DATA": os.devnull,
+            "TIDINGS_CODEC_KEYS": CODEC_KEYS,
+            "COLUMNS": "120",
+            **environment,
+        },
     )
     out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None

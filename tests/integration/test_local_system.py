@@ -161,6 +161,8 @@ async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolde
             "smtp_port": ports.smtp,
             "api_key": folder.secret("api_key"),
             "codec_token": folder.secret("codec_token"),
+            "codec": "on",
+            "codec_keys": folder.secret("codec_keys"),
             "pids": before["pids"],
         }
         assert list(before["pids"]) == ["api", "worker", "sandbox", "temporal", "postgres"]

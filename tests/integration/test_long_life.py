@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.encryption import CONVERTER
 from tests.support import eventually, free_port
 from tests.workflows.delivery import Handle, delivery_worker
 from tidings.domain.retry_schedule import RetrySchedule
@@ -91,7 +91,7 @@ async def hasty_client(tmp_path: Path) -> AsyncIterator[Client]:
     )
     await server.start()
     try:
-        yield await Client.connect(server.address, data_converter=pydantic_data_converter)
+        yield await Client.connect(server.address, data_converter=CONVERTER)
     finally:
         await server.stop(hurry=True)
 

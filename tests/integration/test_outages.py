@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import PostgresDsn
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.encryption import CONVERTER
 from tests.integration.api import EMAIL, Api, make_key, running_api
 from tests.provider_support import RunningSandbox, running_sandbox
 from tests.support import eventually, free_port
@@ -72,7 +72,7 @@ async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
             delivery=DeliverySettings(retry_email=IMPATIENT),
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )
-        client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+        client = await Client.connect(temporal.address, data_converter=CONVERTER)
         for worker in await stack.enter_async_context(build_workers(client, configuration)):
             await stack.enter_async_context(worker)
         api = await stack.enter_async_context(running_api(url, temporal.address, key=key, start_timeout=2))

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from tests.encryption import CONVERTER
 from tests.integration.api import EMAIL, Api, make_key, running_api
 from tests.integration.schedules import HOURLY, Schedules, ids, schedule_worker
 from tests.support import eventually
@@ -120,7 +120,7 @@ async def test_a_fired_notification_runs_as_one_that_was_submitted(
         fired = temporal_client.get_workflow_handle(firing["workflow"]["id"])
         history = await fired.fetch_history()
         assert len(history.events) <= 12
-        replayer = Replayer(workflows=[FireSchedule], data_converter=pydantic_data_converter)
+        replayer = Replayer(workflows=[FireSchedule], data_converter=CONVERTER)
         await replayer.replay_workflow(history)
 
 

@@ -13,7 +13,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import PostgresDsn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import ActivityEnvironment
 
 from activities.memory_health import InMemoryProviderHealth
@@ -21,6 +20,7 @@ from activities.ports import ProviderHealthLog
 from activities.provider_calls import NothingCounted, ProviderCalls
 from activities.provider_watch import ProviderWatch
 from activities.sending import SendActivities
+from tests.encryption import CONVERTER
 from tests.integration.api import make_key, reaches, running_api
 from tests.integration.command_line import tidings
 from tests.integration.database import a_notification, open_engine, statements_of
@@ -169,7 +169,7 @@ async def test_messages_go_by_the_next_provider_until_the_first_is_back(
                 worker=WorkerSettings(worker_shutdown_timeout=5),
             )
             for _ in range(2):
-                client = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+                client = await Client.connect(temporal_server.address, data_converter=CONVERTER)
                 for worker in await stack.enter_async_context(build_workers(client, configuration)):
                     await stack.enter_async_context(worker)
 

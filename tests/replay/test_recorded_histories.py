@@ -11,8 +11,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import History
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.encryption import CONVERTER
 from tests.replay.recorded import HISTORIES, messages_of, name, paths, read, scrubbed
 from tests.replay.replaying import WORKFLOWS, replay_in_the_open
 from tests.replay.traced_lines import TracedLines
@@ -72,7 +72,7 @@ def _statuses(history: WorkflowHistory) -> Iterator[Status]:
         ):
             payload = attributes.indexed_fields.get(names.NOTIFICATION_STATUS.name)
             if payload is not None:
-                [status] = pydantic_data_converter.payload_converter.from_payloads([payload], [str])
+                [status] = CONVERTER.payload_converter.from_payloads([payload], [str])
                 yield Status(status)
 
 

@@ -1,6 +1,8 @@
 """What our own processes are told in a local system."""
 
 import os
+import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,13 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from tidings.domain.webhook_endpoint import MasterKeys
+from tidings.errors import SetupError
+from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
 from tidings.local.environment import Addresses, codec_token, program_environment
 from tidings.local.ports import Ports
 from tidings.settings import CodecServerSettings, ProviderSettings
+from tidings.temporal.encryption.keys import Keyring, new_key
 
 PORTS = Ports(api=1, temporal=2, ui=3, postgres=4, sandbox=5, smtp=6)
 
@@ -27,7 +32,9 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def environment(tmp_path: Path) -> dict[str, str]:
     addresses = Addresses.of(PORTS, "127.0.0.1")
-    return dict(program_environment(DataFolder(tmp_path), PORTS, addresses, ProviderSettings.load()))
+    folder = DataFolder(tmp_path)
+    codec = LocalCodec.of(folder)
+    return dict(program_environment(folder, PORTS, addresses, ProviderSettings.load(), codec))
 
 
 def test_providers_lead_to_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +73,42 @@ def test_a_token_that_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TIDINGS_CODEC_TOKEN", "t" * 32)
     assert codec_token(DataFolder(tmp_path)) == "t" * 32
     assert not (tmp_path / "codec_token").exists()
+
+
+def test_the_key_that_payloads_are_sealed_with_is_made_once(tmp_path: Path) -> None:
+    first, second = environment(tmp_path), environment(tmp_path)
+    assert first["TIDINGS_CODEC_KEYS"] == second["TIDINGS_CODEC_KEYS"]
+    assert len(Keyring.parse(first["TIDINGS_CODEC_KEYS"]).keys) == 1
+    file = tmp_path / "codec_keys"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    # Somebody rotates by hand: a line each.
+    file.write_text(f"{new_key('newer', now=datetime.now(UTC))}\n{file.read_text()}")
+    assert environment(tmp_path)["TIDINGS_CODEC_KEYS"].endswith(first["TIDINGS_CODEC_KEYS"])
+
+
+def test_a_kept_key_that_cannot_be_read_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "codec_keys").write_text("rubbish\n")
+    with pytest.raises(SetupError, match=r"codec_keys: key 1 is not of the form id:base64") as refusal:
+        environment(tmp_path)
+    assert "rubbish" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("way", ["TIDINGS_CODEC", "TIDINGS_CODEC_KEYS", "TIDINGS_CODEC_KEYS_FILE"])
+def test_a_codec_that_the_user_set_up_stands(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = str(new_key("mine", now=datetime.now(UTC)))
+    (tmp_path / "keys").write_text(f"{key}\n")
+    values = {
+        "TIDINGS_CODEC": "off",
+        "TIDINGS_CODEC_KEYS": key,
+        "TIDINGS_CODEC_KEYS_FILE": str(tmp_path / "keys"),
+    }
+    monkeypatch.setenv(way, values[way])
+    codec = LocalCodec.of(DataFolder(tmp_path))
+    assert codec.environment() == {}
+    assert (codec.mode, codec.keys) == (("off", "") if way == "TIDINGS_CODEC" else ("on", key))
+    assert not (tmp_path / "codec_keys").exists()
 
 
 def test_what_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import PostgresDsn
 
 from tidings.errors import SetupError
-from tidings.settings import ClientSettings, DatabaseSettings
+from tidings.settings import ClientSettings, CodecSettings, DatabaseSettings
 
 STATE_FILE = "up.json"
 
@@ -54,11 +54,21 @@ def api_access(url: str | None, api_key: str | None) -> tuple[str, str]:
 
 
 def use_running_temporal() -> None:
-    """Let the Temporal profile point to the running `tidings up`, unless the environment points elsewhere."""
+    """Let the Temporal profile point to the running `tidings up`, unless the environment points elsewhere.
+
+    Its keys come along, unless keys are set.
+    """
     configured = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
     address = running_system().get("temporal_address")
     if address and not any(name in os.environ for name in configured):
         os.environ["TEMPORAL_ADDRESS"] = address
+        _use_running_codec()
+
+
+def _use_running_codec() -> None:
+    codec = {f"TIDINGS_{name.upper()}": running_system().get(name) for name in ("codec", "codec_keys")}
+    if not CodecSettings.load().model_fields_set:
+        os.environ.update({name: value for name, value in codec.items() if value})
 
 
 def database_settings() -> DatabaseSettings:

@@ -8,6 +8,7 @@ import typer
 
 from tidings import __version__
 from tidings.cli import (
+    codec,
     delivery,
     keys,
     parts,
@@ -62,6 +63,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(codec.app, name="codec")
 
 
 def run(arguments: list[str] | None = None) -> int:

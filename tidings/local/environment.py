@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
 from tidings.local.ports import Ports
 from tidings.local.temporal_server import NAMESPACE
@@ -47,7 +48,7 @@ class Addresses:
 
 
 def program_environment(
-    folder: DataFolder, ports: Ports, addresses: Addresses, providers: ProviderSettings
+    folder: DataFolder, ports: Ports, addresses: Addresses, providers: ProviderSettings, codec: LocalCodec
 ) -> Mapping[str, str]:
     """What the API, the worker and the sandbox are given, apart from the database's address.
 
@@ -66,6 +67,7 @@ def program_environment(
         "TIDINGS_SANDBOX_SMTP_PORT": str(ports.smtp),
         "TIDINGS_SANDBOX_URL": addresses.sandbox,
         "TIDINGS_TEMPORAL_UI_URL": addresses.ui,
+        **codec.environment(),
     }
     if "sandbox_stands_in" not in chosen:
         given["TIDINGS_SANDBOX_STANDS_IN"] = "true"

@@ -6,6 +6,7 @@ from typing import Any
 
 from tidings.database import migrations
 from tidings.local.api_key import working_key
+from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
 from tidings.local.environment import Addresses, codec_token, program_environment
 from tidings.local.leftovers import Mark, end_leftovers, word_for
@@ -45,7 +46,8 @@ class LocalSystem:
             codec_endpoint=self.addresses.codec,
         )
         self._codec_token = codec_token(folder)
-        self._environment = program_environment(folder, ports, self.addresses, self._providers)
+        self._codec = LocalCodec.of(folder)
+        self._environment = program_environment(folder, ports, self.addresses, self._providers, self._codec)
         self.sandbox = self._http_part(
             "sandbox", "tidings.sandbox", f"{self.addresses.sandbox}/health/live", self._environment
         )
@@ -124,6 +126,8 @@ class LocalSystem:
                 "smtp_port": self.ports.smtp,
                 "api_key": self.api_key,
                 "codec_token": self._codec_token,
+                "codec": self._codec.mode,
+                "codec_keys": self._codec.keys,
                 "pids": {part.name: part.pid for part in reversed(self._supervisor.parts)},
             }
         )

@@ -1,18 +1,23 @@
 """The connection to Temporal, from the same profile as the `temporal` CLI's."""
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from tidings.errors import OrchestratorUnavailable, SetupError
+from tidings.settings import CodecSettings
+from tidings.temporal.encryption.converter import data_converter
+from tidings.temporal.encryption.keys import keyring
 
 
 async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
-    """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile.
+    """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile;
+    payloads are sealed with `TIDINGS_CODEC_KEYS`.
 
     `lazy` puts the connection off to the first call, for a process that must start without Temporal.
-    Raises SetupError if the profile cannot be read, OrchestratorUnavailable if the server cannot be reached.
+    Raises SetupError if the profile or the keys cannot be read, OrchestratorUnavailable if the server cannot
+    be reached.
     """
+    converter = data_converter(keyring(CodecSettings.load()))
     try:
         config = ClientConfig.load_client_connect_config()
     except Exception as error:  # the SDK raises bare errors of its Rust core here
@@ -22,9 +27,7 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
         ) from error
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
-        return await Client.connect(
-            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
-        )
+        return await Client.connect(**config, data_converter=converter, lazy=lazy, identity=identity)
     except RuntimeError as error:
         raise OrchestratorUnavailable(
             f"Temporal cannot be reached at {config['target_host']}: start it, or set TEMPORAL_ADDRESS."

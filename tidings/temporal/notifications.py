@@ -22,6 +22,8 @@ from tidings.domain.vocabulary import Status
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names
 from tidings.temporal.calls import translated
+from tidings.temporal.encryption.clear_text import InClear
+from tidings.temporal.encryption.converter import of_workflow
 from tidings.temporal.start_options import start_options
 
 _EVENTS_BEFORE_A_WORKER = 2
@@ -76,7 +78,8 @@ class NotificationWorkflows:
             if tenant not in (None, description.typed_search_attributes.get(names.NOTIFICATION_TENANT)):
                 return None
             request = await self._request(handle)
-            if request is None:
+            # The attribute is not sealed: whose it is, the request alone can prove.
+            if request is None or tenant not in (None, request.tenant):
                 return None
             state = await self._state(handle, description, request)
         return NotificationRecord(notification=request.notification, state=state)
@@ -124,7 +127,7 @@ class NotificationWorkflows:
                 id=names.receipt_workflow_id(receipt.notification_id, receipt.provider, receipt.event_id),
                 task_queue=names.TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=f"receipt by {receipt.provider}",
+                static_summary=InClear(f"receipt by {receipt.provider}"),
                 rpc_timeout=self._timeout,
             )
 
@@ -162,7 +165,7 @@ class NotificationWorkflows:
         """The workflow's input, from its first event."""
         async for event in handle.fetch_history_events(page_size=1, rpc_timeout=self._timeout):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
-            (request,) = await self._client.data_converter.decode(payloads, [DeliveryRequest])
+            (request,) = await of_workflow(self._client, handle.id).decode(payloads, [DeliveryRequest])
             return DeliveryRequest.model_validate(request)
         return None
 

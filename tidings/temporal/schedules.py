@@ -25,6 +25,7 @@ from tidings.errors import InvalidSubmission, OrchestratorUnavailable
 from tidings.messages.schedules import FireRequest, FireResult, ScheduleMemo
 from tidings.temporal import names
 from tidings.temporal.calls import translated
+from tidings.temporal.encryption.converter import of_workflow
 from tidings.temporal.schedule_form import memo, search_attributes, temporal_schedule
 
 SHOWN_TIMES = 5
@@ -169,8 +170,11 @@ class NotificationSchedules:
         action = description.schedule.action
         if not isinstance(action, ScheduleActionStartWorkflow) or action.workflow != names.FIRE_WORKFLOW_TYPE:
             return None
-        (request,) = await self._client.data_converter.decode(action.args, [FireRequest])
-        return FireRequest.model_validate(request).schedule, description
+        sealed_for = names.fire_id(names.id_of_schedule(handle.id))
+        (request,) = await of_workflow(self._client, sealed_for).decode(action.args, [FireRequest])
+        schedule = FireRequest.model_validate(request).schedule
+        # The attribute is not sealed: whose it is, the request alone can prove.
+        return (schedule, description) if schedule.tenant == tenant else None
 
     async def _record(self, schedule: Schedule, description: ScheduleDescription) -> ScheduleRecord:
         recent = description.info.recent_actions[-SHOWN_FIRINGS:]
@@ -200,7 +204,7 @@ class NotificationSchedules:
         try:
             async for event in events:
                 payloads = event.workflow_execution_completed_event_attributes.result.payloads
-                for result in await self._client.data_converter.decode(payloads, [FireResult]):
+                for result in await of_workflow(self._client, workflow_id).decode(payloads, [FireResult]):
                     return FireResult.model_validate(result).notification_id
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:

@@ -6,6 +6,7 @@ from temporalio.common import Priority, SearchAttributePair, TypedSearchAttribut
 
 from tidings.domain.notification import DeliveryState, Notification
 from tidings.temporal import names
+from tidings.temporal.encryption.clear_text import InClear
 
 
 class StartOptions(TypedDict):
@@ -37,6 +38,6 @@ def start_options(notification: Notification, state: DeliveryState | None = None
                 SearchAttributePair(names.NOTIFICATION_TENANT, notification.tenant),
             ]
         ),
-        static_summary=f"{notification.channel} notification, {notification.priority} priority",
+        static_summary=InClear(f"{notification.channel} notification, {notification.priority} priority"),
         priority=names.place(notification.priority, notification.tenant),
     )

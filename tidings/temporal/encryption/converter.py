@@ -5,12 +5,14 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverter,
     DefaultFailureConverterWithEncodedAttributes,
     PayloadConverter,
+    WorkflowSerializationContext,
 )
 
 from tidings.errors import UnreadablePayload
@@ -29,6 +31,12 @@ def data_converter(keys: Keyring | None) -> DataConverter:
         payload_codec=EncryptionCodec(keys),
         failure_converter_class=SealedFailureConverter if keys.seals else DefaultFailureConverter,
     )
+
+
+def of_workflow(client: Client, workflow_id: str) -> DataConverter:
+    """The client's converter for what it reads of one workflow itself: what belongs elsewhere is refused."""
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+    return client.data_converter.with_context(context)
 
 
 class MarkingPayloadConverter(PydanticPayloadConverter):
