@@ -47,7 +47,7 @@ def page(
 <li>Open it by this very address: <a href="{escape(ui_url)}"><code>{escape(ui_url)}</code></a></li>
 <li>The glasses at the top right open <b>Codec Server</b>: choose <b>Use my browser setting</b>.</li>
 <li>Endpoint: <code>{escape(endpoint)}</code></li>
-<li>Switch on <b>Include cross-origin credentials</b> and apply.</li>
+<li>Switch on <b>Include cross-origin credentials</b>, apply, and load the page again.</li>
 </ol>
 </body>
 </html>
