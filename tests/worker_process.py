@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.encryption import CODEC_KEYS
 from tests.support import eventually
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,7 @@ async def worker_process(
                 "PYTHONPATH": str(ROOT),
                 "TEMPORAL_ADDRESS": temporal_address,
                 "TEMPORAL_CONFIG_FILE": os.devnull,
+                "TIDINGS_CODEC_KEYS": CODEC_KEYS,
                 "TIDINGS_DATABASE_URL": database_url,
                 "TIDINGS_LOG_FORMAT": "json",
                 "TIDINGS_SMTP_HOST": "127.0.0.1",

@@ -89,7 +89,7 @@ REFUSED = {
     "origin by another name": with_cookie(GOOD, "http://localhost:8233"),
     "the API itself as origin": with_cookie(GOOD, "http://127.0.0.1:8000"),
     "cookie of yesterday": with_cookie(cookie(ago=LIFETIME + 1)),
-    "cookie of tomorrow": with_cookie(cookie(ago=-60)),
+    "cookie of tomorrow": with_cookie(cookie(ago=-86_400)),
     "cookie of another token": with_cookie(cookie(token=TOKEN[::-1])),
     "cookie with a later end": made_up(VERSION, str(int(END) + 1), SESSION, SIGNATURE),
     "cookie with another session": made_up(VERSION, END, SESSION[::-1], SIGNATURE),

@@ -97,11 +97,13 @@ class NotificationWorkflows:
 
     async def cancel(self, notification_id: UUID, note: SignalNote | None = None) -> bool:
         """Signal `cancel`. False if no open workflow is there to take it."""
+        handle, arguments = self._handle(notification_id), _arguments(note)
         with translated():
             try:
-                await self._handle(notification_id).signal(
-                    names.SIGNAL_CANCEL, args=_arguments(note), rpc_timeout=self._timeout
-                )
+                if arguments:
+                    # Whoever cannot open what is there might seal what its worker cannot open.
+                    await self._request(handle)
+                await handle.signal(names.SIGNAL_CANCEL, args=arguments, rpc_timeout=self._timeout)
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
                     return False
@@ -207,4 +209,5 @@ class NotificationWorkflows:
 
 
 def _arguments(note: SignalNote | None) -> list[SignalNote]:
-    return [note] if note is not None else []
+    # None where it says nothing: then there is nothing to seal.
+    return [] if note is None or note == SignalNote() else [note]
