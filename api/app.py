@@ -5,7 +5,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import docs_page, error_handlers, openapi
 from api.composition import Parts
-from api.cross_origin import CrossOrigin
+from api.cross_origin import CODEC_REQUEST_HEADERS, CrossOrigin, CrossOriginByPath
 from api.description import operation_id
 from api.entrance import Entrance
 from api.middleware import RequestContext
@@ -14,6 +14,7 @@ from api.response_headers import DOCS_FILES, ResponseHeaders
 from api.routes import (
     bulk,
     callbacks,
+    codec,
     health,
     metrics,
     notifications,
@@ -35,7 +36,15 @@ def create_app(parts: Parts) -> FastAPI:
     app = routed()
     app.state.parts = parts
     settings = parts.settings
-    cross_origin = CrossOrigin(settings.cors_origins)
+    cross_origin = CrossOriginByPath(
+        api=CrossOrigin(settings.cors_origins),
+        codec=CrossOrigin(
+            parts.codec_server.origins if parts.codec_server else (),
+            credentials=True,
+            methods="POST",
+            request_headers=CODEC_REQUEST_HEADERS,
+        ),
+    )
     # The last that is added is the first that a request meets.
     app.add_middleware(RequestLimits, settings=settings)
     app.add_middleware(Entrance, cross_origin=cross_origin, trusted_hosts=settings.trusted_hosts)
@@ -77,6 +86,7 @@ def routed() -> FastAPI:
         webhook_endpoints,
         suppressions,
         callbacks,
+        codec,
         health,
         metrics,
         docs_page,

@@ -16,6 +16,8 @@ from temporalio.client import Client
 from api.admission import Admission
 from api.bulk import Bulk
 from api.callbacks import Callbacks
+from api.codec_payloads import CodecPayloads
+from api.codec_server import CodecServer, codec_server
 from api.identification import Identification, identification
 from api.rate_limits import RateLimits
 from api.service import NotificationService
@@ -38,6 +40,7 @@ from tidings.metrics import ApiMetrics
 from tidings.providers.callbacks.registry import build_readers
 from tidings.settings import (
     ApiSettings,
+    CodecServerSettings,
     DatabaseSettings,
     ProviderSettings,
     TokenSettings,
@@ -60,6 +63,7 @@ class ApiConfiguration:
     providers: ProviderSettings
     webhook_keys: WebhookKeySettings = field(default_factory=WebhookKeySettings.load)
     tokens: TokenSettings = field(default_factory=TokenSettings.load)
+    codec_server: CodecServerSettings = field(default_factory=CodecServerSettings.load)
 
     @classmethod
     def load(cls) -> Self:
@@ -70,6 +74,7 @@ class ApiConfiguration:
             providers=ProviderSettings.load(),
             webhook_keys=WebhookKeySettings.load(),
             tokens=TokenSettings.load(),
+            codec_server=CodecServerSettings.load(),
         )
 
 
@@ -94,6 +99,8 @@ class Parts:
     metrics: ApiMetrics
     skipped: SkippedProviders
     endpoints: WebhookEndpoints
+    codec_server: CodecServer | None
+    """None: payloads are not opened for anybody."""
     probes: Mapping[str, Probe]
 
 
@@ -143,6 +150,12 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             metrics=metrics,
             skipped=SkippedProviders(ProviderHealthRepository(engine), metrics),
             endpoints=WebhookEndpoints(WebhookEndpointRepository(engine), master_keys),
+            codec_server=codec_server(
+                configuration.codec_server,
+                ui_url=settings.temporal_ui_url,
+                namespace=client.namespace,
+                payloads=CodecPayloads(client.data_converter.payload_codec),
+            ),
             probes={
                 "postgres": partial(_probe_postgres, engine),
                 "temporal": partial(_probe_temporal, client),

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import problems
-from api.cross_origin import CrossOrigin
+from api.cross_origin import CrossOriginByPath
 from api.problems import Problem, problem_response
 
 _ANY_HOST = ("/health/", "/metrics")
@@ -18,7 +18,7 @@ _ANY_HOST = ("/health/", "/metrics")
 class Entrance:
     """Inside the request's context, so that what it refuses is logged and bears a request id."""
 
-    def __init__(self, app: ASGIApp, cross_origin: CrossOrigin, trusted_hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, cross_origin: CrossOriginByPath, trusted_hosts: Collection[str]) -> None:
         self._app = app
         self._cross_origin = cross_origin
         self._trusted = tuple(host.lower() for host in trusted_hosts)
@@ -35,8 +35,9 @@ class Entrance:
             )
             await problem_response(scope["path"], problem)(scope, receive, send)
             return
-        if self._cross_origin.is_allowed_preflight(scope["method"], headers):
-            await Response(status_code=204, headers=self._cross_origin.preflight)(scope, receive, send)
+        cross_origin = self._cross_origin.at(scope["path"])
+        if cross_origin.is_allowed_preflight(scope["method"], headers):
+            await Response(status_code=204, headers=cross_origin.preflight)(scope, receive, send)
             return
         if scope["method"] == "HEAD":
             # RFC 9110, section 9.3.2: as GET, and the server sends the headers alone.

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.cross_origin import CrossOrigin
+from api.cross_origin import CrossOriginByPath
 
 DOCS_FILES = "/docs/static/"
 
@@ -31,7 +31,7 @@ class ResponseHeaders:
     means nothing over plain HTTP and locks people out of a host that serves only that.
     """
 
-    def __init__(self, app: ASGIApp, cross_origin: CrossOrigin, hsts_seconds: int = 0) -> None:
+    def __init__(self, app: ASGIApp, cross_origin: CrossOriginByPath, hsts_seconds: int = 0) -> None:
         self._app = app
         self._cross_origin = cross_origin
         self._table = dict(ALWAYS)
@@ -42,7 +42,7 @@ class ResponseHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        shared = self._cross_origin.headers_for(Headers(scope=scope))
+        shared = self._cross_origin.at(scope["path"]).headers_for(Headers(scope=scope))
         is_docs_file = scope["path"].startswith(DOCS_FILES)
 
         async def send_with_headers(message: Message) -> None:

@@ -26,7 +26,13 @@ from tidings.database.api_keys import ApiKeyRepository
 from tidings.database.engine import create_engine
 from tidings.domain.api_key import ApiKey, new_secret
 from tidings.domain.vocabulary import Scope
-from tidings.settings import ApiSettings, DatabaseSettings, ProviderSettings, TokenSettings
+from tidings.settings import (
+    ApiSettings,
+    CodecServerSettings,
+    DatabaseSettings,
+    ProviderSettings,
+    TokenSettings,
+)
 from tidings.temporal import names
 
 EMAIL = {"channel": "email", "recipient": "ada@example.com", "subject": "Hello", "body": "Hello, Ada."}
@@ -183,6 +189,7 @@ async def running_api(
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
     tokens: TokenSettings | None = None,
+    codec_server: CodecServerSettings | None = None,
     command_timeout: float = 15,
     **settings: Any,
 ) -> AsyncIterator[Api]:
@@ -201,6 +208,7 @@ async def running_api(
         ),
         providers=ProviderSettings(public_url=PUBLIC_URL),
         tokens=tokens or TokenSettings(),
+        codec_server=codec_server or CodecServerSettings(),
     )
     profile = {"TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}
     profile |= environment or {}

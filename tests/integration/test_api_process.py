@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.encryption import CODEC_KEYS
 from tests.support import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ async def api_process(port: int, **environment: str) -> AsyncIterator[asyncio.su
             "TIDINGS_DATABASE_URL": "postgresql://tidings:hidden@127.0.0.1:1/tidings",
             "TEMPORAL_ADDRESS": "127.0.0.1:1",
             "TEMPORAL_CONFIG_FILE": os.devnull,
+            "TIDINGS_CODEC_KEYS": CODEC_KEYS,
             **environment,
         },
         stdout=asyncio.subprocess.PIPE,

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.app import routed
 from tests.integration.api import EMAIL, Api, make_key, running_api
 from tidings.domain.vocabulary import Scope
 from tidings.local.temporal_server import TemporalServer
@@ -17,6 +18,12 @@ OPEN = {
     ("get", "/metrics"),
 }
 """Routes for everybody. Providers sign their callbacks; for the others see docs/operations.md."""
+UNDESCRIBED = {
+    # What they do without the codec token: test_codec_server.py, test_codec_page.py.
+    *("/codec", "/codec/sign-out", "/v1/codec/decode", "/v1/codec/encode"),
+    *("/docs", "/openapi.json"),
+}
+"""Beside the paths with a slash at their end, which are tried with those without."""
 EXPECTED = {
     ("post", "/v1/notifications"): Scope.SEND,
     ("post", "/v1/notifications/bulk"): Scope.SEND,
@@ -69,6 +76,12 @@ async def test_every_route_names_one_scope_or_is_meant_to_be_open(api: Api) -> N
             assert scope_of(operation) is EXPECTED.get(route, scope_of(operation)), route
             assert {"401", "403"} <= set(operation["responses"]), route
     assert set(described) >= set(EXPECTED)
+
+
+def test_no_route_hides_from_these_tests() -> None:
+    routes = routed().state.routes
+    hidden = {route.path for route in routes if not getattr(route, "include_in_schema", True)}
+    assert {path for path in hidden if not path.endswith("/")} == UNDESCRIBED
 
 
 async def test_a_key_with_only_the_other_scopes_is_refused_by_every_route(

@@ -146,6 +146,13 @@ async def works(state: dict[str, Any]) -> bool:
         return response.status == 200
 
 
+async def reads_payloads(state: dict[str, Any], token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}", "X-Namespace": "default"}
+    url = f"{state['api_url']}/v1/codec/decode"
+    async with aiohttp.ClientSession() as session, session.post(url, json={}, headers=headers) as response:
+        return response.status
+
+
 async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolder) -> None:
     said: list[str] = []
     ports = free_ports()
@@ -160,12 +167,15 @@ async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolde
             "sandbox_url": f"http://127.0.0.1:{ports.sandbox}",
             "smtp_port": ports.smtp,
             "api_key": folder.secret("api_key"),
+            "codec_token": folder.secret("codec_token"),
             "codec": "on",
             "codec_keys": folder.secret("codec_keys"),
             "pids": before["pids"],
         }
         assert list(before["pids"]) == ["api", "worker", "sandbox", "temporal", "postgres"]
         await eventually(lambda: works(before))
+        assert await reads_payloads(before, before["codec_token"]) == 200
+        assert await reads_payloads(before, before["api_key"]) == 401
 
         for name in ("api", "postgres"):
             os.kill(before["pids"][name], signal.SIGKILL)

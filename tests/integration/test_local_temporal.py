@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 from temporalio.client import Client
@@ -51,6 +52,26 @@ async def test_workflows_and_search_attributes_survive_kill_and_stop(server: Tem
 
     await server.start()
     await eventually(lambda: _is(server, {"before-kill", "before-stop"}))
+
+
+async def test_the_web_ui_is_told_where_payloads_are_opened(tmp_path: Path) -> None:
+    endpoint = f"http://127.0.0.1:{free_port()}/v1/codec"
+    server = TemporalServer(
+        free_port(),
+        free_port(),
+        db_file=None,
+        log_file=tmp_path / "temporal.log",
+        codec_endpoint=endpoint,
+    )
+    await server.start()
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{server.ui_url}/api/v1/settings") as told,
+        ):
+            assert (await told.json())["Codec"]["Endpoint"] == endpoint
+    finally:
+        await server.stop(hurry=True)
 
 
 async def _is(server: TemporalServer, expected: set[str]) -> bool:

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from tidings.domain.webhook_endpoint import MasterKeys
 from tidings.errors import SetupError
 from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
-from tidings.local.environment import Addresses, program_environment
+from tidings.local.environment import Addresses, codec_token, program_environment
 from tidings.local.ports import Ports
-from tidings.settings import ProviderSettings
+from tidings.settings import CodecServerSettings, ProviderSettings
 from tidings.temporal.encryption.keys import Keyring, new_key
 
 PORTS = Ports(api=1, temporal=2, ui=3, postgres=4, sandbox=5, smtp=6)
@@ -58,6 +59,20 @@ def test_the_key_of_the_endpoints_secrets_is_made_once(tmp_path: Path) -> None:
     assert first["TIDINGS_WEBHOOK_SIGNING_KEY"] == second["TIDINGS_WEBHOOK_SIGNING_KEY"]
     assert first["TIDINGS_WEBHOOK_SIGNING_KEY"] != first["TIDINGS_WEBHOOK_SECRET"]
     assert MasterKeys(first["TIDINGS_WEBHOOK_SIGNING_KEY"]).newest
+
+
+def test_the_token_that_reads_payloads_is_made_once_and_is_the_apis_alone(tmp_path: Path) -> None:
+    first, second = codec_token(DataFolder(tmp_path)), codec_token(DataFolder(tmp_path))
+    assert first == second
+    assert (tmp_path / "codec_token").stat().st_mode & 0o777 == 0o600
+    assert "TIDINGS_CODEC_TOKEN" not in environment(tmp_path), "worker and sandbox need none"
+    assert CodecServerSettings(codec_token=SecretStr(first)).codec_token
+
+
+def test_a_token_that_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDINGS_CODEC_TOKEN", "t" * 32)
+    assert codec_token(DataFolder(tmp_path)) == "t" * 32
+    assert not (tmp_path / "codec_token").exists()
 
 
 def test_the_key_that_payloads_are_sealed_with_is_made_once(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def _show(system: "LocalSystem", console: Console) -> None:
     rows = Table.grid(padding=(0, 3))
     rows.add_row("API and its documentation", f"{system.addresses.api}/docs")
     rows.add_row("Temporal Web UI", system.addresses.ui)
+    rows.add_row("Read its sealed payloads", f"{system.addresses.api}/codec")
     rows.add_row("Sandbox inbox", system.addresses.sandbox)
     rows.add_row("Data and logs", str(system.folder.path))
     if system.smtp_server is not None:

@@ -10,11 +10,12 @@ from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
 from tidings.local.ports import Ports
 from tidings.local.temporal_server import NAMESPACE
-from tidings.settings import ProviderSettings, WebhookKeySettings
+from tidings.settings import CodecServerSettings, ProviderSettings, WebhookKeySettings
 
 _WEBHOOK_SECRET_FILE = "webhook_secret"  # noqa: S105 -- a file's name
 _SANDBOX_SECRET_FILE = "sandbox_secret"  # noqa: S105 -- a file's name
 _SIGNING_KEY_FILE = "webhook_signing_key"
+_CODEC_TOKEN_FILE = "codec_token"  # noqa: S105 -- a file's name
 _LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -26,6 +27,11 @@ class Addresses:
     temporal: str
     ui: str
     sandbox: str
+
+    @property
+    def codec(self) -> str:
+        """Where the Web UI has payloads opened."""
+        return f"{self.api}/v1/codec"
 
     @classmethod
     def of(cls, ports: Ports, api_host: str) -> "Addresses":
@@ -76,6 +82,18 @@ def program_environment(
     if "webhook_allowed_networks" not in chosen:
         given["TIDINGS_WEBHOOK_ALLOWED_NETWORKS"] = _LOOPBACK
     return given
+
+
+def codec_token(folder: DataFolder) -> str:
+    """What payloads are read with: the user's own, else one that is made once. Raises SetupError."""
+    chosen = CodecServerSettings.load().codec_token
+    if chosen is not None:
+        return chosen.get_secret_value()
+    kept = folder.secret(_CODEC_TOKEN_FILE)
+    if kept is None:
+        kept = secrets.token_hex(32)
+        folder.keep_secret(_CODEC_TOKEN_FILE, kept)
+    return kept
 
 
 def _without_temporal_profile() -> dict[str, str]:

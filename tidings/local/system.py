@@ -8,7 +8,7 @@ from tidings.database import migrations
 from tidings.local.api_key import working_key
 from tidings.local.codec_keys import LocalCodec
 from tidings.local.data_folder import DataFolder
-from tidings.local.environment import Addresses, program_environment
+from tidings.local.environment import Addresses, codec_token, program_environment
 from tidings.local.leftovers import Mark, end_leftovers, word_for
 from tidings.local.part import Part
 from tidings.local.ports import Ports, check_ports
@@ -39,8 +39,13 @@ class LocalSystem:
         self.api_key = ""
         self.postgres = PostgresServer(folder.postgres, ports.postgres, folder.log("postgres"))
         self.temporal = TemporalServer(
-            ports.temporal, ports.ui, db_file=folder.temporal, log_file=folder.log("temporal")
+            ports.temporal,
+            ports.ui,
+            db_file=folder.temporal,
+            log_file=folder.log("temporal"),
+            codec_endpoint=self.addresses.codec,
         )
+        self._codec_token = codec_token(folder)
         self._codec = LocalCodec.of(folder)
         self._environment = program_environment(folder, ports, self.addresses, self._providers, self._codec)
         self.sandbox = self._http_part(
@@ -95,7 +100,9 @@ class LocalSystem:
             log_file=self.folder.log("worker"),
             folder=self.folder.path,
         )
-        return self._http_part("api", "api", f"{self.addresses.api}/health/ready", environment), worker
+        # What opens payloads is for the API alone.
+        for_api = {**environment, "TIDINGS_CODEC_TOKEN": self._codec_token}
+        return self._http_part("api", "api", f"{self.addresses.api}/health/ready", for_api), worker
 
     def _http_part(self, name: str, module: str, ready_url: str, environment: Mapping[str, str]) -> HttpPart:
         return HttpPart(
@@ -118,6 +125,7 @@ class LocalSystem:
                 "sandbox_url": self.addresses.sandbox,
                 "smtp_port": self.ports.smtp,
                 "api_key": self.api_key,
+                "codec_token": self._codec_token,
                 "codec": self._codec.mode,
                 "codec_keys": self._codec.keys,
                 "pids": {part.name: part.pid for part in reversed(self._supervisor.parts)},

@@ -33,7 +33,8 @@ class TemporalServer(Part):
     """`temporal server start-dev` on 127.0.0.1: gRPC on `port`, the Web UI on `ui_port`.
 
     `db_file` None keeps all in memory. `dynamic_config` are further server settings as `key=value`, values as
-    JSON; tenants take turns in every backlog without any.
+    JSON; tenants take turns in every backlog without any. `codec_endpoint`: where the Web UI has payloads
+    opened.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class TemporalServer(Part):
         db_file: Path | None,
         log_file: Path,
         dynamic_config: Iterable[str] = (),
+        codec_endpoint: str | None = None,
     ) -> None:
         self.db_file = db_file.resolve() if db_file else None
         super().__init__("temporal", log_file, _mark(self.db_file) if self.db_file else None)
         self.port = port
         self.ui_port = ui_port
         self._dynamic_config = (*DYNAMIC_CONFIG, *dynamic_config)
+        self._codec_endpoint = codec_endpoint
 
     @property
     def address(self) -> str:
@@ -67,6 +70,8 @@ class TemporalServer(Part):
             *(temporal_program(), "server", "start-dev", "--ip", "127.0.0.1"),
             *("--port", str(self.port), "--ui-port", str(self.ui_port), "--log-level", "warn"),
         ]
+        if self._codec_endpoint is not None:
+            command += ["--ui-codec-endpoint", self._codec_endpoint]
         if self.db_file is not None:
             self.db_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Twice the throughput of the default journal, and as durable.

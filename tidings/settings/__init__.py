@@ -8,6 +8,7 @@ from tidings.settings.api import ApiSettings
 from tidings.settings.base import Settings
 from tidings.settings.client import ClientSettings
 from tidings.settings.codec import CodecSettings
+from tidings.settings.codec_server import CodecServerSettings
 from tidings.settings.database import DatabaseSettings
 from tidings.settings.delivery import DeliverySettings
 from tidings.settings.logs import LogFormat, LogSettings
@@ -19,6 +20,7 @@ from tidings.settings.worker import WorkerSettings
 __all__ = [
     "ApiSettings",
     "ClientSettings",
+    "CodecServerSettings",
     "CodecSettings",
     "DatabaseSettings",
     "DeliverySettings",
