@@ -68,7 +68,9 @@ async def test_each_provider_delivers(api: Api, engine: AsyncEngine) -> None:
         answer = await called_back(api, request)
         assert (answer.status, answer.text) == (204, "")
     # Its certificate is fetched from Amazon: here from the test.
-    with_ses = Callbacks({"ses": callbacks.ses_reader()}, PostgresReceiptLog(engine), api.parts.workflows)
+    parts = api.parts
+    readers = {"ses": callbacks.ses_reader()}
+    with_ses = Callbacks(readers, PostgresReceiptLog(engine), parts.workflows, parts.metrics)
     assert await with_ses.take("ses", callbacks.ses_callback(callbacks.ses_event(by_ses.id))) == 1
     for notification in (by_sms, by_mail, by_ses):
         found = await details(api, notification.id)

@@ -3,14 +3,18 @@
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 
 from tidings.errors import OrchestratorUnavailable, SetupError
 
 
-async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
+async def connect(
+    *, lazy: bool = False, identity: str | None = None, runtime: Runtime | None = None
+) -> Client:
     """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile.
 
     `lazy` puts the connection off to the first call, for a process that must start without Temporal.
+    `runtime`: by default the SDK's own, which counts nothing.
     Raises SetupError if the profile cannot be read, OrchestratorUnavailable if the server cannot be reached.
     """
     try:
@@ -23,7 +27,11 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
         return await Client.connect(
-            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
+            **config,
+            data_converter=pydantic_data_converter,
+            lazy=lazy,
+            identity=identity,
+            runtime=runtime,
         )
     except RuntimeError as error:
         raise OrchestratorUnavailable(
