@@ -57,7 +57,7 @@ class RequestContext:
         finally:
             seconds = time.perf_counter() - started
             self._metrics.answered(
-                getattr(scope.get("route"), "path", None),
+                getattr(scope.get("route"), "path_format", None),
                 scope["method"],
                 exchange.status or problems.INTERNAL.status,
                 seconds,

@@ -44,6 +44,7 @@ class LocalSystem:
         self.sandbox = self._http_part(
             "sandbox", "tidings.sandbox", f"{self.addresses.sandbox}/health/live", self._environment
         )
+        self._worker: WorkerPart | None = None
         self._supervisor = Supervisor(say, order=_ORDER, restarted=self._write_state)
 
     @property
@@ -87,13 +88,13 @@ class LocalSystem:
     def _programs(self) -> tuple[Part, Part]:
         """The API and the worker; only now, as the database's password is known after its first start."""
         environment = {**self._environment, "TIDINGS_DATABASE_URL": self.postgres.database_url()}
-        worker = WorkerPart(
+        self._worker = WorkerPart(
             temporal_address=self.addresses.temporal,
             environment=environment,
             log_file=self.folder.log("worker"),
             folder=self.folder.path,
         )
-        return self._http_part("api", "api", f"{self.addresses.api}/health/ready", environment), worker
+        return self._http_part("api", "api", f"{self.addresses.api}/health/ready", environment), self._worker
 
     def _http_part(self, name: str, module: str, ready_url: str, environment: Mapping[str, str]) -> HttpPart:
         return HttpPart(
@@ -114,6 +115,10 @@ class LocalSystem:
                 "temporal_address": self.addresses.temporal,
                 "postgres_dsn": self.postgres.database_url(),
                 "sandbox_url": self.addresses.sandbox,
+                "metrics_urls": {
+                    "api": f"{self.addresses.api}/metrics",
+                    "worker": self._worker.metrics_url if self._worker else None,
+                },
                 "smtp_port": self.ports.smtp,
                 "api_key": self.api_key,
                 "pids": {part.name: part.pid for part in reversed(self._supervisor.parts)},
