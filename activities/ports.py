@@ -8,7 +8,7 @@ from tidings.domain.notification import Attempt, DeliveryState, Notification
 from tidings.domain.provider_health import SkippedProvider
 from tidings.domain.receipt import Receipt, Received, SuppressionReason
 from tidings.domain.record import BegunAttempt, NotificationRecord
-from tidings.domain.vocabulary import Channel, Outcome
+from tidings.domain.vocabulary import Channel, Outcome, Status
 
 
 class EndpointSecrets(Protocol):
@@ -117,12 +117,40 @@ class SendMeter(Protocol):
         """A provider was called; so the attempt ended, after so long."""
         ...
 
+    def retried(self, channel: Channel, provider: str, *, by_hand: bool) -> None:
+        """An attempt that was not the notification's first has ended."""
+        ...
+
+    def reached(self, channel: Channel, seconds: float) -> None:
+        """A provider accepted the notification, for the first time, so long after it was due."""
+        ...
+
+    def in_doubt(self, channel: Channel, provider: str, code: str) -> None:
+        """Nobody knows whether an attempt's message went out; `code` says why."""
+        ...
+
     def misconfigured(self, channel: Channel, provider: str, code: str) -> None:
         """Our set-up of a provider was refused."""
         ...
 
     def skipping(self, channel: Channel, provider: str, *, skipped: bool) -> None:
         """A provider is skipped from now on, or no longer."""
+        ...
+
+
+class RecordMeter(Protocol):
+    """What is counted of the records."""
+
+    def ended(self, status: Status) -> None:
+        """A notification has come to a final status."""
+        ...
+
+    def suppressed(self, channel: Channel, reason: SuppressionReason) -> None:
+        """A notification met the suppression list, and was not sent."""
+        ...
+
+    def listed(self, reason: SuppressionReason, provider: str) -> None:
+        """A recipient was put on the list."""
         ...
 
 

@@ -10,7 +10,7 @@ from activities.attempt_outcome import outcome_of
 from activities.files import Contents
 from activities.ports import EndpointSecrets, SendMeter
 from tidings.domain.attachment import Attachment
-from tidings.domain.notification import Notification
+from tidings.domain.notification import Attempt, Notification
 from tidings.domain.vocabulary import Channel, KeyMode, Outcome
 from tidings.errors import (
     PermanentFailure,
@@ -37,6 +37,15 @@ class NothingCounted:
     """A meter that nobody reads."""
 
     def called(self, channel: Channel, provider: str, outcome: Outcome, seconds: float) -> None:
+        """Is not kept."""
+
+    def retried(self, channel: Channel, provider: str, *, by_hand: bool) -> None:
+        """Is not kept."""
+
+    def reached(self, channel: Channel, seconds: float) -> None:
+        """Is not kept."""
+
+    def in_doubt(self, channel: Channel, provider: str, code: str) -> None:
         """Is not kept."""
 
     def misconfigured(self, channel: Channel, provider: str, code: str) -> None:
@@ -93,6 +102,17 @@ class ProviderCalls:
         if isinstance(answer, SendFailure):
             self.raise_alarm(provider, message.channel, mode, answer)
         return answer
+
+    def count(self, notification: Notification, attempt: Attempt, *, by_hand: bool, first: bool) -> None:
+        """Count what a finished attempt says beside its call. `first`: nobody has accepted it before."""
+        meter, channel = self._meters[notification.mode], notification.channel
+        if attempt.number > 1:
+            meter.retried(channel, attempt.provider, by_hand=by_hand)
+        if attempt.outcome is Outcome.UNKNOWN and attempt.error is not None:
+            meter.in_doubt(channel, attempt.provider, attempt.error.code)
+        if attempt.outcome is Outcome.ACCEPTED and first and attempt.finished_at is not None:
+            due = max(notification.created_at, notification.send_at or notification.created_at)
+            meter.reached(channel, (attempt.finished_at - due).total_seconds())
 
     def raise_alarm(self, provider: str, channel: Channel, mode: KeyMode, failure: SendFailure) -> None:
         """Tell the operator of a fault of our set-up: recipient and caller can do nothing about it."""

@@ -108,9 +108,13 @@ class SendActivities:
         elif begun.permitted:
             answer = await self._called(choice, request, begun.notification, contents, uncalled)
             attempt = finished(attempt, answer, clock.now())
+            self._count(request, begun.notification, attempt)
             await self._suppress(request, attempt, answer)
         elif begun.earlier is not None:
             attempt = settled(begun.earlier)
+            if begun.earlier.outcome is None:
+                # The run that began it died before it could count anything.
+                self._count(request, begun.notification, attempt)
             # The run that began it may have found others skipped.
             sending = sending.model_copy(update={"provider": attempt.provider})
         elif begun.suppression is not None:
@@ -141,6 +145,10 @@ class SendActivities:
         answer = await self._calls.make(choice.provider, message, notification.mode, request.timeout)
         self._chooser.ended(choice, answer if isinstance(answer, SendFailure) else None)
         return answer
+
+    def _count(self, request: SendRequest, notification: Notification, attempt: Attempt) -> None:
+        by_hand, first = not request.terms.automatic, request.state.sent_at is None
+        self._calls.count(notification, attempt, by_hand=by_hand, first=first)
 
     async def _refuse(self, request: SendRequest, met: Suppression, clock: TemporalClock) -> SendReport:
         """The end without an attempt: the recipient is on the suppression list."""

@@ -18,6 +18,7 @@ from tidings.logging import configure
 from tidings.process import end
 from tidings.provider_catalogue import catalogue
 from tidings.settings import ApiSettings, LogSettings
+from tidings.temporal.sdk_metrics import SdkMetrics
 
 _GRACE_SECONDS = 15
 """How long requests under way may go on after SIGTERM: longer than any of them takes."""
@@ -43,7 +44,7 @@ async def serve() -> None:
     for fault in catalogue().faults:
         log.warning("provider_unusable", provider=fault.name, reason=fault.text)
     with _listening(configuration.api) as listener:
-        async with compose(configuration) as parts:
+        async with compose(configuration, SdkMetrics.start()) as parts:
             server = _Server(
                 server_config(create_app(parts), configuration.api, timeout_graceful_shutdown=_GRACE_SECONDS)
             )

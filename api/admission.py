@@ -1,6 +1,6 @@
 """Whether a caller who is known may come in now: its tenant is enabled, its limits are not used up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from api import problems
 from api.problems import Problem
@@ -22,12 +22,17 @@ class Admission:
         *,
         key_limit: RateLimit | None,
         tenant_limit: RateLimit | None,
+        limited: Callable[[str], None] = lambda limit: None,
     ) -> None:
-        """The limits are those of tenants that have none of their own; None: none."""
+        """The limits are those of tenants that have none of their own; None: none.
+
+        `limited` is told of each request that is refused, and whose limit it was: `key` or `tenant`.
+        """
         self._tenants = tenants
         self._counting = counting
         self._key_limit = key_limit
         self._tenant_limit = tenant_limit
+        self._limited = limited
 
     async def admit(self, key_id: str, tenant: str) -> dict[str, str]:
         """Count the request; the headers for its answer. Raises Problem: 403 or 429."""
@@ -47,6 +52,7 @@ class Admission:
         headers = _headers(standings)
         for standing in standings:
             if not standing.admitted:
+                self._limited(standing.quota.name)
                 raise _too_many(standing, headers)
         return headers
 

@@ -14,12 +14,26 @@ import structlog
 from api import problems
 from api.problems import Problem
 from tidings.domain.receipt import Receipt, Received
-from tidings.errors import OrchestratorUnavailable, StorageUnavailable
+from tidings.errors import (
+    CallbackPostponed,
+    ForgedCallback,
+    MalformedCallback,
+    OrchestratorUnavailable,
+    StorageUnavailable,
+    TidingsError,
+)
+from tidings.metrics import ApiMetrics
 from tidings.providers.callbacks.protocol import CallbackReader, CallbackRequest
 from tidings.temporal.notifications import NotificationWorkflows
 
 log = structlog.get_logger("api.callbacks")
 
+_REFUSALS: Mapping[type[TidingsError], str] = {
+    ForgedCallback: "forged",
+    MalformedCallback: "malformed",
+    CallbackPostponed: "unavailable",
+    OrchestratorUnavailable: "unavailable",
+}
 _RECORD_SECONDS = 3
 """How long Postgres may take for one receipt: providers hang up after 5 to 15 s."""
 
@@ -36,11 +50,16 @@ class Callbacks:
     """Takes callbacks of the providers whose readers it has."""
 
     def __init__(
-        self, readers: Mapping[str, CallbackReader], receipts: ReceiptLog, workflows: NotificationWorkflows
+        self,
+        readers: Mapping[str, CallbackReader],
+        receipts: ReceiptLog,
+        workflows: NotificationWorkflows,
+        metrics: ApiMetrics,
     ) -> None:
         self._readers = readers
         self._receipts = receipts
         self._workflows = workflows
+        self._metrics = metrics
 
     async def take(self, provider: str, request: CallbackRequest) -> int:
         """Record what the callback says; how many receipts it held.
@@ -50,12 +69,18 @@ class Callbacks:
         """
         reader = self._readers.get(provider)
         if reader is None:
+            self._metrics.refused(None, "unknown_provider")
             raise Problem(
                 problems.NOT_FOUND, f"Callbacks are taken from {', '.join(self._readers) or 'no provider'}."
             )
-        receipts = await reader.read(request, datetime.now(UTC))
-        for receipt in receipts:
-            await self._keep(receipt)
+        try:
+            receipts = await reader.read(request, datetime.now(UTC))
+            for receipt in receipts:
+                self._metrics.received(provider, receipt.kind)
+                await self._keep(receipt)
+        except tuple(_REFUSALS) as error:
+            self._metrics.refused(provider, _REFUSALS[type(error)])
+            raise
         return len(receipts)
 
     async def aclose(self) -> None:
@@ -70,6 +95,8 @@ class Callbacks:
         except (StorageUnavailable, TimeoutError):
             received = None
         notification_id = str(receipt.notification_id)
+        if received and received.found and received.settled and not received.repeated and receipt.suppresses:
+            self._metrics.listed(receipt.suppresses, receipt.provider)
         if received is None or not received.settled:
             await self._workflows.keep_receipt(receipt)
             log.info("receipt_kept_for_later", notification_id=notification_id, provider=receipt.provider)

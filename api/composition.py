@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from api.admission import Admission
+from api.backlog import ShownBacklog
 from api.bulk import Bulk
 from api.callbacks import Callbacks
 from api.codec_payloads import CodecPayloads
@@ -28,7 +29,7 @@ from api.tenants import Tenants
 from api.webhook_endpoints import WebhookEndpoints
 from tidings.database import migrations
 from tidings.database.attachments import AttachmentRepository
-from tidings.database.engine import create_engine
+from tidings.database.engine import create_engine, pool_of
 from tidings.database.notifications import NotificationRepository
 from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
@@ -36,7 +37,7 @@ from tidings.database.suppressions import SuppressionRepository
 from tidings.database.tenants import TenantRepository
 from tidings.database.webhook_endpoints import WebhookEndpointRepository
 from tidings.errors import StorageUnavailable
-from tidings.metrics import ApiMetrics
+from tidings.metrics import ApiMetrics, MetricsPage, show_pool
 from tidings.providers.callbacks.registry import build_readers
 from tidings.settings import (
     ApiSettings,
@@ -46,9 +47,11 @@ from tidings.settings import (
     TokenSettings,
     WebhookKeySettings,
 )
+from tidings.temporal.backlog import Backlog
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
 from tidings.temporal.schedules import NotificationSchedules
+from tidings.temporal.sdk_metrics import SdkMetrics
 
 Probe = Callable[[], Awaitable[None]]
 """Returns if a part can be reached, raises if not."""
@@ -97,7 +100,7 @@ class Parts:
     public_url: str | None
     """Where providers reach this API; None: wherever a request says that it came to."""
     metrics: ApiMetrics
-    skipped: SkippedProviders
+    metrics_page: MetricsPage
     endpoints: WebhookEndpoints
     codec_server: CodecServer | None
     """None: payloads are not opened for anybody."""
@@ -105,28 +108,41 @@ class Parts:
 
 
 @asynccontextmanager
-async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
-    """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError."""
+async def compose(configuration: ApiConfiguration, sdk: SdkMetrics | None = None) -> AsyncIterator[Parts]:
+    """Build the parts, with neither Postgres nor Temporal needed for it. Raises SetupError.
+
+    `sdk`: the runtime for the connection to Temporal, and what it counts; None: it counts nothing.
+    """
     settings = configuration.api
     master_keys = configuration.webhook_keys.master_keys()
     rate_limits = RateLimits(None if settings.redis_url is None else str(settings.redis_url))
-    client = await connect(lazy=True, identity=f"tidings-api-{os.getpid()}")
+    client = await connect(
+        lazy=True, identity=f"tidings-api-{os.getpid()}", runtime=sdk.runtime if sdk else None
+    )
     engine = create_engine(configuration.database, application_name="tidings-api")
+    metrics = ApiMetrics(CollectorRegistry())
+    show_pool(metrics.registry, partial(pool_of, engine))
     workflows = NotificationWorkflows(client, settings.temporal_ui_url, timeout=settings.start_timeout)
     service = NotificationService(
-        NotificationRepository(engine), workflows, start_timeout=settings.start_timeout
+        NotificationRepository(engine),
+        workflows,
+        start_timeout=settings.start_timeout,
+        start_failed=metrics.start_failed,
     )
     tenants = Tenants(TenantRepository(engine), fresh=settings.key_cache_seconds)
     submitting = Submitting(
         service, workflows, AttachmentRepository(engine), tenants, most_segments=settings.sms_max_segments
     )
-    callbacks = Callbacks(build_readers(configuration.providers), PostgresReceiptLog(engine), workflows)
-    metrics = ApiMetrics(CollectorRegistry())
+    callbacks = Callbacks(
+        build_readers(configuration.providers), PostgresReceiptLog(engine), workflows, metrics
+    )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(callbacks.aclose)
         stack.push_async_callback(rate_limits.aclose)
-        identified = await stack.enter_async_context(identification(engine, settings, configuration.tokens))
+        identified = await stack.enter_async_context(
+            identification(engine, settings, configuration.tokens, metrics)
+        )
         await stack.enter_async_context(_running(tenants.keep_fresh()))
         yield Parts(
             settings=settings,
@@ -137,6 +153,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
                 rate_limits,
                 key_limit=settings.rate_limit_key,
                 tenant_limit=settings.rate_limit_tenant,
+                limited=metrics.limited,
             ),
             workflows=workflows,
             service=service,
@@ -148,7 +165,7 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
             callbacks=callbacks,
             public_url=configuration.providers.public_url,
             metrics=metrics,
-            skipped=SkippedProviders(ProviderHealthRepository(engine), metrics),
+            metrics_page=_page(metrics, engine, client, sdk),
             endpoints=WebhookEndpoints(WebhookEndpointRepository(engine), master_keys),
             codec_server=codec_server(
                 configuration.codec_server,
@@ -161,6 +178,17 @@ async def compose(configuration: ApiConfiguration) -> AsyncIterator[Parts]:
                 "temporal": partial(_probe_temporal, client),
             },
         )
+
+
+def _page(metrics: ApiMetrics, engine: AsyncEngine, client: Client, sdk: SdkMetrics | None) -> MetricsPage:
+    refreshes = [
+        SkippedProviders(ProviderHealthRepository(engine), metrics).refresh,
+        ShownBacklog(Backlog(client, timeout=3), metrics).refresh,
+    ]
+    if sdk is not None:
+        metrics.registry.register(sdk)
+        refreshes.append(sdk.refresh)
+    return MetricsPage(metrics.registry, refreshes)
 
 
 @asynccontextmanager

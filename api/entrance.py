@@ -41,7 +41,11 @@ class Entrance:
             return
         if scope["method"] == "HEAD":
             # RFC 9110, section 9.3.2: as GET, and the server sends the headers alone.
-            scope = {**scope, "method": "GET"}
+            asked = {**scope, "method": "GET"}
+            await self._app(asked, receive, send)
+            # Which route took it, for whoever counts.
+            scope["route"] = asked.get("route")
+            return
         await self._app(scope, receive, send)
 
     def _is_trusted(self, hosts: list[str]) -> bool:

@@ -20,6 +20,7 @@ from tidings.database.revoked_tokens import RevokedTokenRepository
 from tidings.domain.api_key import claims_to_be_key, is_well_formed
 from tidings.domain.caller import Caller
 from tidings.errors import SetupError
+from tidings.metrics import ApiMetrics
 from tidings.settings import ApiSettings, TokenSettings
 
 _CHALLENGE = 'Bearer realm="tidings"'
@@ -69,12 +70,14 @@ class Identification:
 
 @asynccontextmanager
 async def identification(
-    engine: AsyncEngine, settings: ApiSettings, tokens: TokenSettings
+    engine: AsyncEngine, settings: ApiSettings, tokens: TokenSettings, metrics: ApiMetrics
 ) -> AsyncIterator[Identification]:
     """Build it, and keep what it knows fresh for the block. Raises SetupError."""
     fresh, outage = settings.key_cache_seconds, settings.key_outage_seconds
     repository = ApiKeyRepository(engine)
-    keys, uses = KeyCache(repository, fresh=fresh, outage=outage), KeyUses(repository)
+    keys = KeyCache(repository, fresh=fresh, outage=outage, looked_up=metrics.looked_up)
+    metrics.count_keys(keys.known)
+    uses = KeyUses(repository)
     revoked = RevokedTokens(RevokedTokenRepository(engine), fresh=fresh, outage=outage)
     upkeep: list[Coroutine[Any, Any, None]] = []
     verifier = await _verifier(tokens, upkeep)

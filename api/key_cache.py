@@ -55,12 +55,16 @@ class KeyCache:
         outage: float,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        looked_up: Callable[[str], None] = lambda result: None,
     ) -> None:
+        """`looked_up` is told of each look-up: `hit`, or `miss` where the source was asked, and where that
+        was in vain `stale` (what was known stands) or `unavailable`."""
         self._source = source
         self._fresh = fresh
         self._outage = outage
         self._clock = clock
         self._now = now
+        self._looked_up = looked_up
         self._known: dict[bytes, _Entry] = {}
         self._unknown: dict[bytes, _Entry] = {}
         self._away_until = float("-inf")
@@ -76,8 +80,14 @@ class KeyCache:
         entry = self._known.get(key_hash) or self._unknown.get(key_hash)
         if entry is None or self._age(entry) >= self._fresh:
             entry = await self._ask(key_hash, entry)
+        else:
+            self._looked_up("hit")
         # Expiry is judged here: it needs no answer, and comes in an outage, too.
         return entry.key if entry.key is not None and entry.key.is_valid(self._now()) else None
+
+    def known(self) -> int:
+        """How many keys are in memory."""
+        return len(self._known)
 
     async def refresh(self) -> None:
         """Learn all active keys at once. Raises StorageUnavailable."""
@@ -126,8 +136,11 @@ class KeyCache:
             if asked_at >= self._away_until:
                 self._pause()
             if entry is not None and known and self._age(entry) < self._outage:
+                self._looked_up("stale")
                 return entry
+            self._looked_up("unavailable")
             raise StorageUnavailable("This API key cannot be checked now.") from error
+        self._looked_up("miss")
         return self._learn(key_hash, _Entry(key, asked_at))
 
     def _learn(self, key_hash: bytes, entry: _Entry) -> _Entry:

@@ -55,16 +55,22 @@ class RequestContext:
             problem = Problem(problems.INTERNAL, "This is our fault. Its log lines bear the X-Request-ID.")
             await problem_response(scope["path"], problem)(scope, receive, exchange.send)
         finally:
+            seconds = time.perf_counter() - started
+            self._metrics.answered(
+                getattr(scope.get("route"), "path_format", None),
+                scope["method"],
+                exchange.status or problems.INTERNAL.status,
+                seconds,
+            )
             if SUBMISSION in scope:
-                status = exchange.status or problems.INTERNAL.status
-                self._metrics.submitted(scope[SUBMISSION], status)
+                self._metrics.submitted(scope[SUBMISSION], exchange.status or problems.INTERNAL.status)
             write = log.debug if scope["path"].startswith(_QUIET) else log.info
             write(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
                 status=exchange.status,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                milliseconds=round(seconds * 1000, 1),
             )
 
 

@@ -1,7 +1,7 @@
 """Submitting and finding notifications: Temporal is what a promise rests on, Postgres what is read first."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from tidings.database.notifications import NotificationRepository
@@ -18,12 +18,18 @@ class NotificationService:
     """What callers may ask for, whoever asks and by whatever protocol."""
 
     def __init__(
-        self, store: NotificationRepository, workflows: NotificationWorkflows, *, start_timeout: float
+        self,
+        store: NotificationRepository,
+        workflows: NotificationWorkflows,
+        *,
+        start_timeout: float,
+        start_failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`start_timeout`: seconds a submission waits for Temporal."""
+        """`start_timeout`: seconds a submission waits for Temporal. `start_failed`: told of each in vain."""
         self._store = store
         self._workflows = workflows
         self._start_timeout = start_timeout
+        self._start_failed = start_failed
 
     async def submit(self, notification: Notification) -> bool:
         """Start the notification's workflow: from then on it survives any crash.
@@ -36,7 +42,11 @@ class NotificationService:
             async with asyncio.timeout(self._start_timeout):
                 return await self._workflows.start(notification)
         except TimeoutError as error:
+            self._start_failed()
             raise OrchestratorUnavailable("Temporal did not answer in time.") from error
+        except OrchestratorUnavailable:
+            self._start_failed()
+            raise
 
     async def row(self, tenant: str, notification_id: UUID) -> NotificationRecord | None:
         """What Postgres alone knows of the notification. Raises StorageUnavailable, and soon."""

@@ -46,7 +46,9 @@ class SkippedProviders:
             try:
                 async with asyncio.timeout(_PATIENCE):
                     self._metrics.show_skipped(await self._source.skipped())
+                self._metrics.show_up("postgres", up=True)
             except (StorageUnavailable, TimeoutError) as error:
                 log.warning("provider_health_not_read", reason=str(error) or "it did not answer in time")
                 self._metrics.show_skipped(None)
+                self._metrics.show_up("postgres", up=False)
             self._asked_at = self._clock()

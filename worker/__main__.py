@@ -14,6 +14,7 @@ from tidings.logging import configure
 from tidings.process import end
 from tidings.settings import LogSettings
 from tidings.temporal.client import connect
+from tidings.temporal.sdk_metrics import SdkMetrics
 from worker.composition import WorkerConfiguration, build_workers
 
 log = structlog.get_logger("worker")
@@ -28,18 +29,19 @@ async def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     configuration = WorkerConfiguration.load()
-    client = await _connected(stop)
+    sdk = SdkMetrics.start()
+    client = await _connected(stop, sdk)
     if client is None:
         return
-    async with build_workers(client, configuration) as workers:
+    async with build_workers(client, configuration, sdk) as workers:
         await _work(workers, stop)
 
 
-async def _connected(stop: asyncio.Event) -> Client | None:
+async def _connected(stop: asyncio.Event, sdk: SdkMetrics) -> Client | None:
     """The client, as soon as Temporal can be reached; None if told to stop before."""
     while not stop.is_set():
         try:
-            return await connect(identity=f"tidings-worker-{os.getpid()}")
+            return await connect(identity=f"tidings-worker-{os.getpid()}", runtime=sdk.runtime)
         except OrchestratorUnavailable as error:
             log.warning("temporal_unreachable", error=str(error), retry_in_seconds=_RECONNECT_SECONDS)
         try:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random, SystemRandom
 from typing import Self
 
@@ -13,6 +14,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.files import Files
+from activities.metered_log import MeteredDeliveryLog, MeteredReceiptLog
 from activities.provider_calls import ProviderCalls
 from activities.provider_watch import ProviderWatch
 from activities.recording import RecordingActivities
@@ -20,7 +22,7 @@ from activities.sending import SendActivities
 from activities.under_way import HEARTBEAT_EVERY
 from tidings.database.attachments import AttachmentRepository
 from tidings.database.delivery_log import PostgresDeliveryLog
-from tidings.database.engine import create_engine
+from tidings.database.engine import create_engine, pool_of
 from tidings.database.provider_health import ProviderHealthRepository
 from tidings.database.receipts import PostgresReceiptLog
 from tidings.database.webhook_endpoints import WebhookEndpointRepository
@@ -28,7 +30,7 @@ from tidings.domain.notification import Notification
 from tidings.domain.provider_health import SkipRule
 from tidings.domain.vocabulary import Channel
 from tidings.messages.delivery import DeliveryPlan
-from tidings.metrics import WorkerMetrics
+from tidings.metrics import MetricsPage, WorkerMetrics, show_pool
 from tidings.providers.registry import SandboxedProviders, build_providers
 from tidings.settings import (
     DatabaseSettings,
@@ -38,6 +40,7 @@ from tidings.settings import (
     WorkerSettings,
 )
 from tidings.temporal import names
+from tidings.temporal.sdk_metrics import SdkMetrics
 from worker.endpoint_secrets import CachedEndpointSecrets
 from worker.metrics_server import serving
 from workflows.deliver_notification import DeliverNotification
@@ -95,16 +98,23 @@ class WorkerConfiguration:
 
 
 @asynccontextmanager
-async def build_workers(client: Client, configuration: WorkerConfiguration) -> AsyncIterator[list[Worker]]:
-    """The workers of one process: one for workflows and records, one for each channel's sends."""
+async def build_workers(
+    client: Client, configuration: WorkerConfiguration, sdk: SdkMetrics | None = None
+) -> AsyncIterator[list[Worker]]:
+    """The workers of one process: one for workflows and records, one for each channel's sends.
+
+    `sdk`: what the client's runtime counts, to be shown beside our own metrics.
+    """
     engine = create_engine(configuration.database)
     sandboxed = SandboxedProviders(configuration.providers)
     registry = build_providers(
         configuration.providers, stand_ins=sandboxed if configuration.providers.sandbox_stands_in else None
     )
-    log = PostgresDeliveryLog(engine)
-    recording = RecordingActivities(log, PostgresReceiptLog(engine), Planner(configuration.delivery))
     metrics = WorkerMetrics(CollectorRegistry())
+    show_pool(metrics.registry, partial(pool_of, engine))
+    log = MeteredDeliveryLog(PostgresDeliveryLog(engine), metrics)
+    receipts = MeteredReceiptLog(PostgresReceiptLog(engine), metrics)
+    recording = RecordingActivities(log, receipts, Planner(configuration.delivery))
     delivery = configuration.delivery
     watch = ProviderWatch(
         ProviderHealthRepository(engine),
@@ -123,7 +133,7 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
     )
     keeping_up = asyncio.create_task(watch.keep_up())
     try:
-        async with serving(metrics.registry, configuration.worker):
+        async with serving(_page(metrics, sdk), configuration.worker):
             yield [
                 _records_worker(client, recording, configuration.worker),
                 *(_channel_worker(client, sending, channel, configuration.worker) for channel in Channel),
@@ -136,6 +146,13 @@ async def build_workers(client: Client, configuration: WorkerConfiguration) -> A
         await registry.aclose()
         await sandboxed.aclose()
         await engine.dispose()
+
+
+def _page(metrics: WorkerMetrics, sdk: SdkMetrics | None) -> MetricsPage:
+    if sdk is None:
+        return MetricsPage(metrics.registry)
+    metrics.registry.register(sdk)
+    return MetricsPage(metrics.registry, [sdk.refresh])
 
 
 def _records_worker(client: Client, recording: RecordingActivities, settings: WorkerSettings) -> Worker:

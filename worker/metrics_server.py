@@ -5,24 +5,28 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from tidings.errors import SetupError
+from tidings.metrics import MetricsPage
 from tidings.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def serving(registry: CollectorRegistry, settings: WorkerSettings) -> AsyncIterator[None]:
-    """Serve the registry for the block. Raises SetupError if the port cannot be had."""
+async def serving(page: MetricsPage, settings: WorkerSettings) -> AsyncIterator[None]:
+    """Serve the page for the block. Raises SetupError if the port cannot be had."""
     host, port = settings.worker_metrics_host, settings.worker_metrics_port
     if port is None:
         yield
         return
+
+    async def metrics(request: web.Request) -> web.Response:
+        body, content_type = await page.read(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
     app = web.Application()
-    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -1,7 +1,6 @@
 """`/metrics`: what this process counts, for Prometheus."""
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client.exposition import choose_encoder
 
 from api.dependencies import PartsOfApp
 
@@ -10,7 +9,6 @@ router = APIRouter(tags=["health"])
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request, parts: PartsOfApp) -> Response:
-    """Submissions by channel and status, and the providers that are skipped. The worker has its own."""
-    await parts.skipped.refresh()
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(parts.metrics.registry), headers={"Content-Type": content_type})
+    """What this process counts, and what waits in Temporal. The worker has its own."""
+    body, content_type = await parts.metrics_page.read(request.headers.get("Accept", ""))
+    return Response(body, headers={"Content-Type": content_type})

@@ -68,7 +68,9 @@ async def test_each_provider_delivers(api: Api, engine: AsyncEngine) -> None:
         answer = await called_back(api, request)
         assert (answer.status, answer.text) == (204, "")
     # Its certificate is fetched from Amazon: here from the test.
-    with_ses = Callbacks({"ses": callbacks.ses_reader()}, PostgresReceiptLog(engine), api.parts.workflows)
+    parts = api.parts
+    readers = {"ses": callbacks.ses_reader()}
+    with_ses = Callbacks(readers, PostgresReceiptLog(engine), parts.workflows, parts.metrics)
     assert await with_ses.take("ses", callbacks.ses_callback(callbacks.ses_event(by_ses.id))) == 1
     for notification in (by_sms, by_mail, by_ses):
         found = await details(api, notification.id)
@@ -86,6 +88,12 @@ async def test_a_bounce_fails_it_and_rules_the_recipient_out_until_it_is_taken_o
     assert (await called_back(api, callbacks.sendgrid_callback(bounce))).status == 204
     found = await details(api, first.id)
     assert (found["status"], found["error"]["code"]) == ("failed", "sendgrid_bounce_5.1.1")
+    # The repetition is a receipt, but nobody is listed by it.
+    assert (await called_back(api, callbacks.sendgrid_callback(bounce))).status == 204
+    counted = api.parts.metrics.registry.get_sample_value
+    assert counted("tidings_receipts_total", {"provider": "sendgrid", "kind": "failed"}) == 2
+    listed_by = {"provider": "sendgrid", "reason": "hard_bounce"}
+    assert counted("tidings_suppressions_total", listed_by) == 1
 
     async with delivery_worker(temporal_client, store=PostgresDeliveryLog(engine)) as delivery:
         refused = await reaches(api, await api.submitted(recipient=recipient.upper()), "failed")
@@ -132,6 +140,9 @@ async def test_what_nobody_has_proven_changes_nothing(api: Api, engine: AsyncEng
         answer = await called_back(api, request)
         assert (answer.status, answer.kind) == (403, "forged-callback"), name
         assert callbacks.TWILIO_TOKEN not in answer.text
+    refused = api.parts.metrics.registry.get_sample_value
+    labels = {"provider": "twilio", "reason": "forged"}
+    assert refused("tidings_callbacks_refused_total", labels) == 5
     large = CallbackRequest(good.url, good.headers, good.body + b"&Padding=" + b"x" * 1_000_000)
     assert (await called_back(api, large)).status == 413
     unknown = await api.post("/v1/callbacks/nobody", key=None, data=b"")

@@ -1,56 +1,16 @@
 """`python -m api` as a process: it starts alone, stops when told to, and says why it cannot run."""
 
-import asyncio
 import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from tests.encryption import CODEC_KEYS
+from tests.api_process import api_process, is_live
 from tests.support import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-@asynccontextmanager
-async def api_process(port: int, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api"),
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "TIDINGS_API_PORT": str(port),
-            "TIDINGS_DATABASE_URL": "postgresql://tidings:hidden@127.0.0.1:1/tidings",
-            "TEMPORAL_ADDRESS": "127.0.0.1:1",
-            "TEMPORAL_CONFIG_FILE": os.devnull,
-            "TIDINGS_CODEC_KEYS": CODEC_KEYS,
-            **environment,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def is_live(port: int) -> bool:
-    address = f"http://127.0.0.1:{port}/health/live"
-    try:
-        async with aiohttp.ClientSession() as session, session.get(address) as answer:
-            return answer.status == 200
-    except aiohttp.ClientConnectionError:
-        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

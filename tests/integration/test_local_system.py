@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 from pydantic import PostgresDsn
 
+from tests.scraping import Scrape
 from tests.support import eventually, free_port
 from tidings.cli.up import up
 from tidings.database.api_keys import ApiKeyRepository
@@ -165,6 +166,7 @@ async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolde
             "temporal_address": f"127.0.0.1:{ports.temporal}",
             "postgres_dsn": system.postgres.database_url(),
             "sandbox_url": f"http://127.0.0.1:{ports.sandbox}",
+            "metrics_urls": before["metrics_urls"],
             "smtp_port": ports.smtp,
             "api_key": folder.secret("api_key"),
             "codec_token": folder.secret("codec_token"),
@@ -176,6 +178,9 @@ async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolde
         await eventually(lambda: works(before))
         assert await reads_payloads(before, before["codec_token"]) == 200
         assert await reads_payloads(before, before["api_key"]) == 401
+        of_api, of_worker = [await Scrape.of(before["metrics_urls"][name]) for name in ("api", "worker")]
+        assert of_api.value("tidings_dependency_up", dependency="temporal") == 1
+        assert of_worker.value("tidings_database_pool_limit") == 20
 
         for name in ("api", "postgres"):
             os.kill(before["pids"][name], signal.SIGKILL)

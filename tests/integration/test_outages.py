@@ -14,6 +14,7 @@ from temporalio.client import Client
 from tests.encryption import CONVERTER
 from tests.integration.api import EMAIL, Api, make_key, running_api
 from tests.provider_support import RunningSandbox, running_sandbox
+from tests.scraping import Scrape
 from tests.support import eventually, free_port
 from tidings.database import migrations
 from tidings.domain.retry_schedule import RetrySchedule
@@ -94,6 +95,9 @@ async def test_with_postgres_down_submissions_are_accepted_and_delivered_when_it
     ready = await chain.api.get("/health/ready", key=None)
     assert ready.status == 503
     assert "postgres" in ready.text
+    metrics = await Scrape.of(f"{chain.api.url}/metrics")
+    assert metrics.value("tidings_dependency_up", dependency="postgres") == 0
+    assert metrics.value("tidings_dependency_up", dependency="temporal") == 1
     assert chain.sandbox.sandbox.inbox.select(recipient="during@example.com") == []
 
     await chain.postgres.start()
@@ -113,6 +117,13 @@ async def test_with_temporal_down_nothing_is_promised_and_nothing_is_half_done(c
     assert int(refused.headers["Retry-After"]) > 0
     assert (await chain.api.get(f"/v1/notifications/{before}")).json["status"] == "sent"
     assert (await chain.api.get("/v1/notifications")).json["total"] == 1
+    metrics = await Scrape.of(f"{chain.api.url}/metrics")
+    assert metrics.value("tidings_workflow_start_failures_total") == 1
+    assert metrics.value("tidings_dependency_up", dependency="temporal") == 0
+    assert metrics.value("tidings_dependency_up", dependency="postgres") == 1
+    # Zeros would say that nothing waits.
+    for name in ("tidings_backlog_tasks", "tidings_backlog_age_seconds", "tidings_open_notifications"):
+        assert name not in metrics.labels()
 
     await chain.temporal.start()
     after = await chain.api.submitted(recipient="after@example.com")

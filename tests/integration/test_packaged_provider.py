@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.api_process import api_process, is_live
 from tests.integration.api import make_key, reaches, running_api
 from tests.integration.command_line import tidings
-from tests.integration.test_api_process import api_process, is_live
 from tests.packaged_provider import ROOT, installed, package, written
 from tests.support import eventually, free_port
 from tests.worker_process import worker_process

@@ -71,6 +71,8 @@ async def test_beyond_its_limit_a_key_gets_429_with_headers_and_nothing_is_start
         refused = await api.submit(tags=["flood"], recipient="nobody@example.com")
         assert (refused.status, refused.kind, refused.json["limit"]) == (429, "too-many-requests", "key")
         assert "3/day" in refused.json["detail"]
+        counted = api.parts.metrics.registry.get_sample_value
+        assert counted("tidings_rate_limited_total", {"limit": "key"}) == 1
         assert 0 < int(refused.headers["Retry-After"]) <= 86_400
         assert refused.headers["RateLimit"].startswith('"key";r=0;t=')
         assert refused.headers["RateLimit-Policy"] == policy

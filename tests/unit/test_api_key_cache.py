@@ -22,6 +22,7 @@ class Keys:
     def __init__(self) -> None:
         self.stored: dict[bytes, ApiKey] = {}
         self.questions = 0
+        self.results: list[str] = []
         self.away = False
         self.silent = False
         self.now = 0.0
@@ -31,6 +32,7 @@ class Keys:
             outage=OUTAGE,
             clock=lambda: self.now,
             now=lambda: CREATED + timedelta(seconds=self.now),
+            looked_up=lambda result: self.results.append(result),
         )
 
     def create(self, expires_at: datetime | None = None) -> str:
@@ -213,3 +215,17 @@ async def test_a_source_that_does_not_answer_holds_no_known_key_up(
     keys.silent = True
     keys.now = FRESH
     assert await keys.accepts(secret)
+
+
+async def test_what_a_look_up_took_is_told() -> None:
+    keys = Keys()
+    secret = keys.create()
+    for _ in range(2):
+        assert await keys.cache.identify(secret)
+    assert keys.cache.known() == 1
+    keys.away = True
+    keys.now += FRESH
+    assert await keys.cache.identify(secret)
+    with pytest.raises(StorageUnavailable):
+        await keys.cache.identify(new_secret())
+    assert keys.results == ["miss", "hit", "stale", "unavailable"]

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from tidings.domain.vocabulary import Channel, Outcome
 from tidings.errors import SetupError
-from tidings.metrics import WorkerMetrics
+from tidings.metrics import MetricsPage, WorkerMetrics
 from tidings.settings import WorkerSettings
 from worker.metrics_server import serving
 
@@ -31,5 +31,5 @@ async def test_a_taken_port_is_one_line_that_names_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = WorkerSettings(_env_file=None, worker_metrics_port=taken.getsockname()[1])
         with pytest.raises(SetupError, match="TIDINGS_WORKER_METRICS_PORT"):
-            async with serving(CollectorRegistry(), settings):
+            async with serving(MetricsPage(CollectorRegistry()), settings):
                 pass

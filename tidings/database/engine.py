@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from tidings.database.pool import WatchedPool
 from tidings.settings import DatabaseSettings
 
 _DRIVERLESS = "postgresql://"
@@ -29,6 +30,7 @@ def create_engine(settings: DatabaseSettings, *, application_name: str = "tiding
             command_timeout=limit + 1,
             server_settings=_server_settings(application_name, statement_timeout=f"{round(limit * 1000)}ms"),
         ),
+        poolclass=WatchedPool,
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_pool_overflow,
         pool_timeout=settings.database_pool_timeout,
@@ -58,3 +60,11 @@ def _connector(url: str, **options: Any) -> Callable[[], Awaitable[Any]]:
 def _server_settings(application_name: str, **more: str) -> dict[str, str]:
     # Compiling a plan costs more than any of our statements takes.
     return {"application_name": application_name, "timezone": "UTC", "jit": "off", **more}
+
+
+def pool_of(engine: AsyncEngine) -> WatchedPool:
+    """The pool of an engine that `create_engine` has made."""
+    pool = engine.pool
+    if not isinstance(pool, WatchedPool):
+        raise TypeError(f"{pool!r} is not watched")
+    return pool

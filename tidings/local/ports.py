@@ -58,6 +58,13 @@ def check_ports(ports: Ports, api_host: str, patience: float = 0) -> None:
             )
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that is free at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def _fault(host: str, port: int) -> str | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:

@@ -13,7 +13,9 @@ from temporalio.service import RPCError
 
 from tidings.local.leftovers import Mark, word_for
 from tidings.local.part import Part
+from tidings.local.ports import free_port
 from tidings.local.temporal_server import NAMESPACE, answers
+from tidings.settings import WorkerSettings
 from tidings.temporal.names import TASK_QUEUE
 
 
@@ -69,8 +71,17 @@ class WorkerPart(ProgramPart):
         self, *, temporal_address: str, environment: Mapping[str, str], log_file: Path, folder: Path
     ) -> None:
         super().__init__("worker", "worker", environment=environment, log_file=log_file, folder=folder)
+        self._metrics_port = WorkerSettings.load().worker_metrics_port
+        self.metrics_url = ""
+        """Where it serves its metrics, once it was started."""
         self._temporal_address = temporal_address
         self._client: Client | None = None
+
+    def environment(self) -> Mapping[str, str]:
+        """What it was made with, and a port for its metrics: a free one at each start, unless one is set."""
+        port = self._metrics_port or free_port()
+        self.metrics_url = f"http://127.0.0.1:{port}/metrics"
+        return {**super().environment(), "TIDINGS_WORKER_METRICS_PORT": str(port)}
 
     async def is_ready(self) -> bool:
         """Whether this very process, not one before it, asks Temporal for work."""

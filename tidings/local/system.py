@@ -51,6 +51,7 @@ class LocalSystem:
         self.sandbox = self._http_part(
             "sandbox", "tidings.sandbox", f"{self.addresses.sandbox}/health/live", self._environment
         )
+        self._worker: WorkerPart | None = None
         self._supervisor = Supervisor(say, order=_ORDER, restarted=self._write_state)
 
     @property
@@ -94,7 +95,7 @@ class LocalSystem:
     def _programs(self) -> tuple[Part, Part]:
         """The API and the worker; only now, as the database's password is known after its first start."""
         environment = {**self._environment, "TIDINGS_DATABASE_URL": self.postgres.database_url()}
-        worker = WorkerPart(
+        self._worker = WorkerPart(
             temporal_address=self.addresses.temporal,
             environment=environment,
             log_file=self.folder.log("worker"),
@@ -102,7 +103,7 @@ class LocalSystem:
         )
         # What opens payloads is for the API alone.
         for_api = {**environment, "TIDINGS_CODEC_TOKEN": self._codec_token}
-        return self._http_part("api", "api", f"{self.addresses.api}/health/ready", for_api), worker
+        return self._http_part("api", "api", f"{self.addresses.api}/health/ready", for_api), self._worker
 
     def _http_part(self, name: str, module: str, ready_url: str, environment: Mapping[str, str]) -> HttpPart:
         return HttpPart(
@@ -123,6 +124,10 @@ class LocalSystem:
                 "temporal_address": self.addresses.temporal,
                 "postgres_dsn": self.postgres.database_url(),
                 "sandbox_url": self.addresses.sandbox,
+                "metrics_urls": {
+                    "api": f"{self.addresses.api}/metrics",
+                    "worker": self._worker.metrics_url if self._worker else None,
+                },
                 "smtp_port": self.ports.smtp,
                 "api_key": self.api_key,
                 "codec_token": self._codec_token,

@@ -2,6 +2,7 @@
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 
 from tidings.errors import OrchestratorUnavailable, SetupError
 from tidings.settings import CodecSettings
@@ -9,11 +10,14 @@ from tidings.temporal.encryption.converter import data_converter
 from tidings.temporal.encryption.keys import keyring
 
 
-async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
+async def connect(
+    *, lazy: bool = False, identity: str | None = None, runtime: Runtime | None = None
+) -> Client:
     """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile;
     payloads are sealed with `TIDINGS_CODEC_KEYS`.
 
     `lazy` puts the connection off to the first call, for a process that must start without Temporal.
+    `runtime`: by default the SDK's own, which counts nothing.
     Raises SetupError if the profile or the keys cannot be read, OrchestratorUnavailable if the server cannot
     be reached.
     """
@@ -27,7 +31,9 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
         ) from error
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
-        return await Client.connect(**config, data_converter=converter, lazy=lazy, identity=identity)
+        return await Client.connect(
+            **config, data_converter=converter, lazy=lazy, identity=identity, runtime=runtime
+        )
     except RuntimeError as error:
         raise OrchestratorUnavailable(
             f"Temporal cannot be reached at {config['target_host']}: start it, or set TEMPORAL_ADDRESS."

@@ -1,0 +1,71 @@
+"""What waits in Temporal, for the metrics: asked for when they are read, but only every ten seconds."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from tidings.domain.vocabulary import Status
+from tidings.errors import OrchestratorUnavailable
+from tidings.metrics import ApiMetrics
+from tidings.metrics.api import QueueBacklog
+
+_FRESH = 10.0
+_PATIENCE = 3.0
+"""Seconds that whoever reads the metrics waits for Temporal."""
+
+log = structlog.get_logger("api.metrics")
+
+
+class BacklogSource(Protocol):
+    """Where it waits. Both calls raise OrchestratorUnavailable."""
+
+    async def queues(self) -> list[QueueBacklog]:
+        """Each task queue."""
+        ...
+
+    async def open_notifications(self) -> Mapping[Status, int]:
+        """How many notifications are open, by status."""
+        ...
+
+
+class ShownBacklog:
+    """Brings the metrics up to date. What Temporal does not say, they do not say either."""
+
+    def __init__(
+        self, source: BacklogSource, metrics: ApiMetrics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._source = source
+        self._metrics = metrics
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Ask, unless that was done a moment ago. Raises nothing."""
+        async with self._asking:
+            if self._clock() - self._asked_at < _FRESH:
+                return
+            reached, _ = await asyncio.gather(self._show_queues(), self._show_open())
+            self._metrics.show_up("temporal", up=reached)
+            self._asked_at = self._clock()
+
+    async def _show_queues(self) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                self._metrics.show_backlogs(await self._source.queues())
+        except (OrchestratorUnavailable, TimeoutError) as error:
+            log.warning("backlog_not_read", reason=str(error) or "it did not answer in time")
+            self._metrics.show_backlogs(None)
+            return False
+        return True
+
+    async def _show_open(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                self._metrics.show_open(await self._source.open_notifications())
+        except (OrchestratorUnavailable, TimeoutError) as error:
+            log.warning("open_notifications_not_read", reason=str(error) or "it did not answer in time")
+            self._metrics.show_open(None)
