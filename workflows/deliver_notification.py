@@ -36,7 +36,14 @@ with workflow.unsafe.imports_passed_through():
     )
     from tidings.temporal import names
     from workflows.journal import STEADY, Journal
-    from workflows.trace import attempt_summary, refused_retry_line, signal_line, unknown_signal_line
+    from workflows.story.page import refused_retry_line, signal_line, unknown_signal_line
+    from workflows.story.steps import (
+        attempt_summary,
+        expiry_summary,
+        no_attempt_fits_summary,
+        parked_summary,
+        send_at_summary,
+    )
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """How long a worker may be silent during a send before another takes over."""
@@ -171,7 +178,7 @@ class DeliverNotification:
         if send_at is not None and not await self._wait(
             lambda: self._cancel_requested,
             until=min(send_at, self._journal.state.expires_at or send_at),
-            summary=f"scheduled for {send_at:%Y-%m-%d %H:%M:%S} UTC",
+            summary=send_at_summary(send_at),
         ):
             return False
         # A `retry` that came before there was anything to retry asks for nothing.
@@ -184,7 +191,7 @@ class DeliverNotification:
         return await self._wait(
             lambda: self._cancel_requested or self._retry_requested is not None,
             until=until,
-            summary=f"no attempt fits before it expires at {until:%Y-%m-%d %H:%M:%S} UTC",
+            summary=no_attempt_fits_summary(until),
         )
 
     async def _wait_for_retry(self, plan: DeliveryPlan) -> bool:
@@ -194,7 +201,7 @@ class DeliverNotification:
         waited = await self._wait(
             lambda: self._retry_requested is not None,
             until=until,
-            summary=f"{self._journal.state.status}: can be retried until {until:%Y-%m-%d %H:%M:%S} UTC",
+            summary=parked_summary(self._journal.state.status, until),
         )
         if self._retry_requested is None:
             self._window_is_over = waited
@@ -338,7 +345,7 @@ class DeliverNotification:
         expires_at = self._journal.state.expires_at
         if self._expiry is None and expires_at is not None and not self._is_expired():
             left = expires_at - workflow.now()
-            self._expiry = asyncio.create_task(workflow.sleep(left, summary="expires"))
+            self._expiry = asyncio.create_task(workflow.sleep(left, summary=expiry_summary(expires_at)))
 
     def _is_full(self) -> bool:
         """Whether the history has grown so long that a new run should go on."""

@@ -1,10 +1,13 @@
 """The connection to Temporal, from the same profile as the `temporal` CLI's."""
 
+from dataclasses import replace
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from tidings.errors import OrchestratorUnavailable, SetupError
+from tidings.temporal.failures import TypedFailureConverter
 
 
 async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
@@ -23,7 +26,10 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
         return await Client.connect(
-            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
+            **config,
+            data_converter=replace(pydantic_data_converter, failure_converter_class=TypedFailureConverter),
+            lazy=lazy,
+            identity=identity,
         )
     except RuntimeError as error:
         raise OrchestratorUnavailable(
