@@ -70,16 +70,16 @@ def test_a_backoff_says_what_it_waits_for_since_when_until_when_and_why() -> Non
         expires_at=AT + timedelta(hours=1),
     )
     assert shown.split("\n\n") == [
-        "**retrying**: waits for attempt 4, since 2026-11-21 12:03:10 UTC.",
+        "**retrying** since 2026-11-21 12:03:10 UTC: waits for attempt 4.",
         "Attempt 4 by twilio at 2026-11-21 12:04:10 UTC: backoff after `twilio_429`. If that is past, it is"
         " under way, or no worker serves the task queue `tidings-sms`.",
         "Nothing is sent from 2026-11-21 13:03:10 UTC on: it expires then.",
-        "| attempt | provider | ended | outcome | code | in words |\n"
-        "| --- | --- | --- | --- | --- | --- |\n"
-        "| 3 | twilio | 2026-11-21 12:03:10 UTC | transient | `twilio_429` | a passing cause |",
-        f"To try again now: `tidings retry {ID}`, or without it\n"
+        "| no. | provider | ended (UTC) | outcome |\n"
+        "| --- | --- | --- | --- |\n"
+        "| 3\u00a0 | twilio\u00a0 | 21\u00a0Nov\u00a012:03:10\u00a0 | transient, `twilio_429`: a passing cause |",
+        f"To try again now: `tidings retry {ID}`, or\n"
         f"`temporal workflow signal --workflow-id notification-{ID} --name retry`",
-        f"To send nothing more: `tidings cancel {ID}`, or without it\n"
+        f"To send nothing more: `tidings cancel {ID}`, or\n"
         f"`temporal workflow signal --workflow-id notification-{ID} --name cancel`",
     ]
 
@@ -113,7 +113,7 @@ def test_a_status_is_put_in_words(status: Status, last: Attempt | None, words: s
     attempts = [last] if last else []
     error = BUSY if last and status not in (Status.SENT, Status.DELIVERED) else None
     first = page(status, *attempts, error=error).splitlines()[0]
-    assert first.startswith(f"**{status}**: ")
+    assert first.startswith(f"**{status}** since 2026-11-21 12:03:10 UTC: ")
     assert words in first
 
 

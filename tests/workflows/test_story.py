@@ -61,18 +61,17 @@ async def test_a_notification_that_failed_and_was_retried_by_hand_reads_as_a_sto
         notification, handle = await delivery.start(recipient=CANARY)
         await delivery.reaches(handle, Status.FAILED)
         shown = await details(handle)
-        assert shown.startswith("**failed**: refused for good by smtp (`smtp_550`), since ")
+        assert shown.startswith("**failed** since 2")
+        assert "UTC: refused for good by smtp (`smtp_550`)." in shown
         assert f"`tidings retry {notification.id}`" in shown
         await handle.signal(names.SIGNAL_RETRY, SignalNote(reason=f"{CANARY} has room again"))
         await handle.result()
         shown = await details(handle)
-        assert shown.startswith("**sent**: smtp took it")
+        assert shown.startswith("**sent** since 2")
+        assert "UTC: smtp took it; " in shown
         assert "`retry`: `[email] has room again`" in shown
-        assert [line.split(" | ")[0] for line in shown.splitlines() if line.startswith("| ")][2:] == [
-            "| 1",
-            "| 2",
-            "| 3",
-        ]
+        numbers = [line.split()[1] for line in shown.splitlines() if line.startswith("| ")]
+        assert numbers[2:] == ["1", "2", "3"]
         said = await summaries(client, handle)
         assert said[0] == "email notification, normal priority"
         assert said[1:3] == ["put into the database", "attempt 1 by smtp"]

@@ -13,25 +13,26 @@ from tidings.domain.vocabulary import Guarantee, KeyMode, Status
 SUMMARY_BYTES = 200
 DETAILS_BYTES = 20_000
 
-DELIVERY_DETAILS = """\
-Delivers one notification: puts it into the database, sends it, attempt by attempt, and records
-what came of it.
+DELIVERY_DETAILS = (
+    "Delivers one notification: puts it into the database, sends it, attempt by attempt, and records what"
+    " came of it.\n\n"
+    "**Ends** as `sent` (a provider took it), `delivered` (a receipt says it arrived) or `cancelled`. After"
+    " `failed`, `unknown` or `expired` it stays open for the retry window, so that a `retry` goes on with"
+    " the same history.\n\n"
+    '**Signals**: `retry` tries again now, `cancel` sends nothing more; both take `{"reason": "…"}`.'
+    " `tidings show ID` and the query `status` tell where it stands."
+)
 
-**Ends** as `sent` (a provider took it), `delivered` (a receipt says it arrived) or `cancelled`.
-After `failed`, `unknown` or `expired` it stays open for the retry window, so that a `retry` goes on
-with the same history.
+FIRING_DETAILS = (
+    "One firing of a schedule: makes a notification and starts its workflow, which goes on by itself. Its"
+    " input is the schedule. There is nothing to signal."
+)
 
-**Signals**: `retry` tries again now, `cancel` sends nothing more; both take `{"reason": "…"}`.
-`tidings show ID` and the query `status` tell where it stands."""
-
-FIRING_DETAILS = """\
-One firing of a schedule: makes a notification and starts its workflow, which goes on by itself.
-Its input is the schedule. There is nothing to signal."""
-
-RECEIPT_DETAILS = """\
-Keeps a provider's receipt that could not be recorded when it came, and tries for 7 days to record
-it; then the notification's workflow looks at it. There is nothing to signal. If it does not end, the
-database is away, or the attempt that the receipt speaks of is still under way."""
+RECEIPT_DETAILS = (
+    "Keeps a provider's receipt that could not be recorded when it came, and tries for 7 days to record it;"
+    " then the notification's workflow looks at it. There is nothing to signal. If it does not end, the"
+    " database is away, or the attempt that the receipt speaks of is still under way."
+)
 
 
 def fitted(text: str, limit: int) -> str:

@@ -103,7 +103,7 @@ def _standing(trace: Trace) -> list[str]:
     if trace.status is Status.SENDING and trace.under_way is not None:
         lines = [f"**sending**: attempt {trace.under_way.number} by {trace.under_way.provider} is under way."]
     else:
-        lines = [f"**{state.status}**: {_in_words(trace)}, since {clock(state.updated_at)}."]
+        lines = [f"**{state.status}** since {clock(state.updated_at)}: {_in_words(trace)}."]
     if trace.status is Status.RETRYING and state.next_attempt_at is not None:
         lines += ["", _next_attempt(trace, state.next_attempt_at)]
     elif trace.status is Status.SCHEDULED and state.next_attempt_at is not None:
@@ -173,21 +173,17 @@ def _why_then(last: Attempt, at: datetime) -> str:
 
 
 def _table(trace: Trace) -> list[str]:
-    rows = [
-        "| attempt | provider | ended | outcome | code | in words |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = ["| no. | provider | ended (UTC) | outcome |", "| --- | --- | --- | --- |"]
     return rows + [_row(attempt) for attempt in trace.attempts]
 
 
 def _row(attempt: Attempt) -> str:
+    ended = attempt.finished_at or attempt.started_at
     # The error's code alone: its message may quote the recipient.
-    code = f"`{shown_code(attempt.error.code)}`" if attempt.error else ""
-    cells = (
-        *(attempt.number, attempt.provider, clock(attempt.finished_at or attempt.started_at)),
-        *(attempt.outcome, code, in_words(attempt)),
-    )
-    return f"| {' | '.join(map(str, cells))} |"
+    code = f", `{shown_code(attempt.error.code)}`" if attempt.error else ""
+    # The Web UI gives the table half a page, and its cells no space: a time must not be broken up.
+    cells = (attempt.number, attempt.provider, f"{ended:%d\u00a0%b\u00a0%H:%M:%S}")
+    return "".join(f"| {cell}\u00a0 " for cell in cells) + f"| {attempt.outcome}{code}: {in_words(attempt)} |"
 
 
 def _commands(trace: Trace) -> list[str]:
@@ -195,7 +191,7 @@ def _commands(trace: Trace) -> list[str]:
     for words, command in ((_RETRY, names.SIGNAL_RETRY), (_CANCEL, names.SIGNAL_CANCEL)):
         if what := words.get(trace.status):
             lines += [
-                f"To {what}: `tidings {command} {trace.id}`, or without it",
+                f"To {what}: `tidings {command} {trace.id}`, or",
                 f"`temporal workflow signal --workflow-id {names.workflow_id(trace.id)} --name {command}`",
                 "",
             ]

@@ -47,7 +47,7 @@ def in_words(attempt: Attempt) -> str:
     known = next((words for beginning, words in _BY_CODE if code.startswith(beginning)), None)
     said = known or (_BY_OUTCOME[attempt.outcome] if attempt.outcome else "under way")
     if attempt.retry_after is not None:
-        said += f"; asked us to wait {attempt.retry_after:.0f} s"
+        said += f"; wait {attempt.retry_after:.0f} s, it said"
     return said
 
 
