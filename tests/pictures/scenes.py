@@ -34,8 +34,6 @@ class Scene:
     body: Mapping[str, Any]
     end: Step
     shows: str
-    alt: str
-    """What the picture shows, for those who cannot see it."""
     pause: Step | None = None
     """Where it is retried by hand, with a reason that is personal."""
 
@@ -53,7 +51,6 @@ def scenes(now: datetime) -> list[Scene]:
             _MAIL | {"recipient": "temporary-failure-1@example.com"},
             Step("sent", 2),
             "has room again",
-            "a notification that was retried by hand and sent",
             pause=Step("retrying", 1),
         ),
         Scene(
@@ -61,28 +58,24 @@ def scenes(now: datetime) -> list[Scene]:
             _SMS | {"recipient": "+14155550001", "priority": "high"},
             Step("retrying", 3),
             "waits for attempt 4",
-            "a notification in backoff after three attempts",
         ),
         Scene(
             "failed",
             _MAIL | {"recipient": "permanent-failure@example.com"},
             Step("failed", 1),
             "refused for good",
-            "a notification that was refused for good and is parked",
         ),
         Scene(
             "unknown",
             _MAIL | {"recipient": "hang@example.com", "guarantee": "at_most_once"},
             Step("unknown", 1),
             "it may or may not have gone out",
-            "a notification that may or may not have gone out",
         ),
         Scene(
             "scheduled",
             _MAIL | {"recipient": "ada@example.com", "send_at": later},
             Step("scheduled"),
             "waits for its",
-            "a notification that is scheduled",
         ),
     ]
 

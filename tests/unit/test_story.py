@@ -76,7 +76,8 @@ def test_a_backoff_says_what_it_waits_for_since_when_until_when_and_why() -> Non
         "Nothing is sent from 2026-11-21 13:03:10 UTC on: it expires then.",
         "| no. | provider | ended (UTC) | outcome |\n"
         "| --- | --- | --- | --- |\n"
-        "| 3\u00a0 | twilio\u00a0 | 21\u00a0Nov\u00a012:03:10\u00a0 | transient, `twilio_429`: a passing cause |",
+        "| 3\u00a0 | twilio\u00a0 | 21\u00a0Nov\u00a012:03:10\u00a0 "
+        "| transient, `twilio_429`: a passing cause |",
         f"To try again now: `tidings retry {ID}`, or\n"
         f"`temporal workflow signal --workflow-id notification-{ID} --name retry`",
         f"To send nothing more: `tidings cancel {ID}`, or\n"
