@@ -17,7 +17,7 @@ CODE := activities api benchmarks migrations tests tidings worker workflows
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-unit test-peers openapi fuzz histories lint types contracts check format lock hooks clean
+.PHONY: help run test test-unit test-peers openapi fuzz histories screenshots lint types contracts check format lock hooks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ fuzz: $(DEV) ## try the API with made-up requests for minutes; ARGS="--max-time 
 
 histories: $(DEV) ## record anew what the replay tests replay; ARGS="sent_at_once" names some, "--keep NAME" keeps the old
 	$(BIN)/python -m tests.replay.record $(ARGS)
+
+screenshots: $(DEV) ## take the pictures of docs/tracing.md anew, in Chromium; ARGS="--api-port 8000 --ui-port 8233"
+	$(BIN)/python -m tests.pictures.take $(ARGS)
 
 lint: $(DEV) ## check style: ruff over the code, hadolint over the Dockerfile
 	$(BIN)/ruff check .

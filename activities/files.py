@@ -8,6 +8,7 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.ports import AttachmentStore
+from tidings.temporal.failures import FailureType
 
 Contents = Mapping[str, bytes]
 """What attachments hold, by its SHA-256."""
@@ -34,7 +35,7 @@ class Files:
             # Not here: waiting in this process would keep those without files from their turn.
             raise ApplicationError(
                 "other attachments fill the memory",
-                type="NoRoom",
+                type=FailureType.NO_ROOM,
                 next_retry_delay=_PAUSE,
                 category=ApplicationErrorCategory.BENIGN,
             )

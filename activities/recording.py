@@ -20,6 +20,7 @@ from tidings.messages.delivery import (
     WithdrawReport,
     WithdrawRequest,
 )
+from tidings.temporal.failures import FailureType
 
 
 class RecordingActivities:
@@ -72,7 +73,7 @@ class RecordingActivities:
         if not received.settled:
             raise ApplicationError(
                 "the attempt is still under way",
-                type="NotSettled",
+                type=FailureType.NOT_SETTLED,
                 category=ApplicationErrorCategory.BENIGN,
             )
         return received

@@ -33,6 +33,7 @@ from tidings.domain.vocabulary import Status
 from tidings.errors import PermanentFailure, SendFailure, TransientFailure
 from tidings.messages.delivery import SendReport, SendRequest
 from tidings.providers.protocol import Acceptance
+from tidings.temporal.failures import FailureType
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class SendActivities:
         if request.due is not None and clock.now() < request.due:
             raise ApplicationError(
                 f"not before {request.due:%Y-%m-%d %H:%M:%S} UTC",
-                type="NotDue",
+                type=FailureType.NOT_DUE,
                 next_retry_delay=request.due - clock.now(),
                 category=ApplicationErrorCategory.BENIGN,
             )

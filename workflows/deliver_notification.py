@@ -37,7 +37,14 @@ with workflow.unsafe.imports_passed_through():
     from tidings.temporal import names
     from tidings.temporal.encryption.clear_text import InClear
     from workflows.journal import STEADY, Journal
-    from workflows.trace import attempt_summary, refused_retry_line, signal_line, unknown_signal_line
+    from workflows.story.page import refused_retry_line, signal_line, unknown_signal_line
+    from workflows.story.steps import (
+        attempt_summary,
+        expiry_summary,
+        no_attempt_fits_summary,
+        parked_summary,
+        send_at_summary,
+    )
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """How long a worker may be silent during a send before another takes over."""
@@ -172,7 +179,7 @@ class DeliverNotification:
         if send_at is not None and not await self._wait(
             lambda: self._cancel_requested,
             until=min(send_at, self._journal.state.expires_at or send_at),
-            summary=f"scheduled for {send_at:%Y-%m-%d %H:%M:%S} UTC",
+            summary=send_at_summary(send_at),
         ):
             return False
         # A `retry` that came before there was anything to retry asks for nothing.
@@ -185,7 +192,7 @@ class DeliverNotification:
         return await self._wait(
             lambda: self._cancel_requested or self._retry_requested is not None,
             until=until,
-            summary=f"no attempt fits before it expires at {until:%Y-%m-%d %H:%M:%S} UTC",
+            summary=no_attempt_fits_summary(until),
         )
 
     async def _wait_for_retry(self, plan: DeliveryPlan) -> bool:
@@ -195,7 +202,7 @@ class DeliverNotification:
         waited = await self._wait(
             lambda: self._retry_requested is not None,
             until=until,
-            summary=f"{self._journal.state.status}: can be retried until {until:%Y-%m-%d %H:%M:%S} UTC",
+            summary=parked_summary(self._journal.state.status, until),
         )
         if self._retry_requested is None:
             self._window_is_over = waited
@@ -271,7 +278,7 @@ class DeliverNotification:
             # Retried only where the provider was not called: the activity sees to that.
             retry_policy=STEADY,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=InClear(attempt_summary(request)),
+            summary=attempt_summary(request),
         )
         self._watch_expiry()
         await workflow.wait_condition(
@@ -339,13 +346,13 @@ class DeliverNotification:
         expires_at = self._journal.state.expires_at
         if self._expiry is None and expires_at is not None and not self._is_expired():
             left = expires_at - workflow.now()
-            self._expiry = asyncio.create_task(workflow.sleep(left, summary=InClear("expires")))
+            self._expiry = asyncio.create_task(workflow.sleep(left, summary=expiry_summary(expires_at)))
 
     def _is_full(self) -> bool:
         """Whether the history has grown so long that a new run should go on."""
         return workflow.info().is_continue_as_new_suggested()
 
-    async def _wait(self, condition: Callable[[], bool], *, until: datetime, summary: str) -> bool:
+    async def _wait(self, condition: Callable[[], bool], *, until: datetime, summary: InClear) -> bool:
         """Whether `condition` or `until` has come; False if a receipt has, or this run has to end first."""
         left = (until - workflow.now()).total_seconds()
         if left <= 0 or condition():
@@ -354,7 +361,7 @@ class DeliverNotification:
             await workflow.wait_condition(
                 lambda: condition() or self._receipt_came or self._is_full(),
                 timeout=left,
-                timeout_summary=InClear(summary),
+                timeout_summary=summary,
             )
         except TimeoutError:
             return True

@@ -9,8 +9,6 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
     from activities.recording import RecordingActivities
     from tidings.domain.notification import Attempt, DeliveryState
     from tidings.domain.vocabulary import Outcome, Status
@@ -24,9 +22,10 @@ with workflow.unsafe.imports_passed_through():
         WithdrawRequest,
     )
     from tidings.temporal import names
-    from workflows.trace import SHOWN_SIGNALS, details
+    from workflows.story.page import SHOWN_SIGNALS, Trace, details
+    from workflows.story.steps import step_summary
 
-Request = TypeVar("Request", bound=BaseModel)
+Request = TypeVar("Request", PersistRequest, RecordRequest, WithdrawRequest)
 Answer = TypeVar("Answer")
 
 STEADY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
@@ -55,6 +54,7 @@ class Journal:
 
     async def persist(self) -> DeliveryPlan:
         """Put the notification into the database; go on from what was there already."""
+        self.show()
         request = PersistRequest(notification=self._notification, state=self.state)
         known = await self._durably(RecordingActivities.persist, request)
         # An earlier run may have brought it further than whoever started this one knew.
@@ -82,6 +82,7 @@ class Journal:
             request = RecordRequest(notification_id=self._notification.id, state=self.state, attempt=attempt)
             await self._durably(RecordingActivities.record, request)
             self.recorded = True
+            self.show()
 
     async def withdraw(self, number: int, ended: DeliveryState) -> Attempt | None:
         """Record the end before attempt `number`. The attempt if it has begun after all: no end then."""
@@ -121,7 +122,16 @@ class Journal:
 
     def show(self) -> None:
         """Bring the details in the Web UI up to date."""
-        workflow.set_current_details(details(self.state, self.attempts, self.under_way, self.signals))
+        trace = Trace(
+            id=str(self._notification.id),
+            queue=names.send_queue(self._notification.channel),
+            state=self.state,
+            attempts=self.attempts,
+            under_way=self.under_way,
+            signals=self.signals,
+            recorded=self.recorded,
+        )
+        workflow.set_current_details(details(trace))
 
     async def _durably(
         self, step: Callable[[RecordingActivities, Request], Awaitable[Answer]], request: Request
@@ -130,9 +140,17 @@ class Journal:
         long as it takes, as an activity whose retries cost no history."""
         try:
             return await workflow.execute_local_activity_method(
-                step, request, schedule_to_close_timeout=_QUICK_LIMIT, retry_policy=_QUICK
+                step,
+                request,
+                schedule_to_close_timeout=_QUICK_LIMIT,
+                retry_policy=_QUICK,
+                summary=step_summary(request),
             )
         except FailureError:  # of a local activity the SDK raises the bare cause
             return await workflow.execute_activity_method(
-                step, request, start_to_close_timeout=timedelta(seconds=30), retry_policy=STEADY
+                step,
+                request,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=STEADY,
+                summary=step_summary(request, patiently=True),
             )

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.recording import RecordingActivities
     from tidings.domain.receipt import Receipt
     from tidings.temporal import names
+    from workflows.story.steps import RECEIPT_SUMMARY
 
 _PATIENCE = timedelta(days=7)
 """Longer than any attempt and, let us hope, any outage."""
@@ -29,6 +30,7 @@ class RecordReceipt:
             start_to_close_timeout=timedelta(seconds=30),
             schedule_to_close_timeout=_PATIENCE,
             retry_policy=_STEADY,
+            summary=RECEIPT_SUMMARY,
         )
         if not received.may_be_waited_for:
             return

@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,8 @@ class LocalSystem:
     ports: dict[str, int]
     process: asyncio.subprocess.Process | None = None
     state: dict[str, Any] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Beside its options; what the environment says of Tidings does not count."""
 
     @classmethod
     def fresh(cls, data: Path) -> Self:
@@ -34,6 +37,7 @@ class LocalSystem:
 
     async def start(self) -> dict[str, Any]:
         """Run `tidings up` and wait until `up.json` says that it is ready."""
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("TIDINGS_")}
         options = [part for name, port in self.ports.items() for part in (f"--{name}-port", str(port))]
         with (self.data.parent / "up.out").open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
@@ -42,7 +46,7 @@ class LocalSystem:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env={name: value for name, value in os.environ.items() if not name.startswith("TIDINGS_")},
+                env={**outside, **self.settings},
             )
         return await eventually(self._ready, timeout=START_LIMIT)
 

@@ -20,9 +20,8 @@ from tidings.domain.receipt import Receipt
 from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import Status
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
-from tidings.temporal import names
+from tidings.temporal import names, story
 from tidings.temporal.calls import translated
-from tidings.temporal.encryption.clear_text import InClear
 from tidings.temporal.encryption.converter import of_workflow
 from tidings.temporal.start_options import start_options
 
@@ -129,7 +128,8 @@ class NotificationWorkflows:
                 id=names.receipt_workflow_id(receipt.notification_id, receipt.provider, receipt.event_id),
                 task_queue=names.TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=InClear(f"receipt by {receipt.provider}"),
+                static_summary=story.receipt_summary(receipt.provider),
+                static_details=story.RECEIPT_DETAILS,
                 rpc_timeout=self._timeout,
             )
 

@@ -19,8 +19,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from tidings.domain.cron import CronExpression, Values
 from tidings.domain.schedule import Schedule, Timing
 from tidings.messages.schedules import FireRequest, ScheduleMemo
-from tidings.temporal import names
-from tidings.temporal.encryption.clear_text import InClear
+from tidings.temporal import names, story
 
 _EVERY_DAY_OF_MONTH = (range(1, 32),)
 _EVERY_DAY_OF_WEEK = (range(7),)
@@ -36,9 +35,8 @@ def temporal_schedule(schedule: Schedule, *, paused: bool) -> TemporalSchedule:
             id=names.fire_id(schedule.id),
             task_queue=names.TASK_QUEUE,
             typed_search_attributes=search_attributes(schedule),
-            static_summary=InClear(
-                f"fires a schedule: {template.channel} notification, {template.priority} priority"
-            ),
+            static_summary=story.firing_summary(schedule),
+            static_details=story.FIRING_DETAILS,
             priority=names.place(template.priority, schedule.tenant),
         ),
         spec=_spec(schedule.timing),

@@ -5,7 +5,7 @@ from typing import TypedDict
 from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
 from tidings.domain.notification import DeliveryState, Notification
-from tidings.temporal import names
+from tidings.temporal import names, story
 from tidings.temporal.encryption.clear_text import InClear
 
 
@@ -16,7 +16,8 @@ class StartOptions(TypedDict):
     task_queue: str
     id_reuse_policy: WorkflowIDReusePolicy
     search_attributes: TypedSearchAttributes
-    static_summary: str
+    static_summary: InClear
+    static_details: InClear
     priority: Priority
 
 
@@ -25,7 +26,7 @@ def start_options(notification: Notification, state: DeliveryState | None = None
 
     `state` is where an earlier run has brought it: then a closed workflow of the same id is no obstacle.
     """
-    status = (state or DeliveryState.initial(notification)).status
+    taken_up = state or DeliveryState.initial(notification)
     reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if state else WorkflowIDReusePolicy.REJECT_DUPLICATE
     return StartOptions(
         id=names.workflow_id(notification.id),
@@ -33,11 +34,12 @@ def start_options(notification: Notification, state: DeliveryState | None = None
         id_reuse_policy=reuse,
         search_attributes=TypedSearchAttributes(
             [
-                SearchAttributePair(names.NOTIFICATION_STATUS, status.value),
+                SearchAttributePair(names.NOTIFICATION_STATUS, taken_up.status.value),
                 SearchAttributePair(names.NOTIFICATION_CHANNEL, notification.channel.value),
                 SearchAttributePair(names.NOTIFICATION_TENANT, notification.tenant),
             ]
         ),
-        static_summary=InClear(f"{notification.channel} notification, {notification.priority} priority"),
+        static_summary=story.delivery_summary(notification, taken_up),
+        static_details=story.DELIVERY_DETAILS,
         priority=names.place(notification.priority, notification.tenant),
     )

@@ -4,22 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
-    DefaultFailureConverter,
-    DefaultFailureConverterWithEncodedAttributes,
-    PayloadConverter,
     WorkflowSerializationContext,
 )
 
-from tidings.errors import UnreadablePayload
 from tidings.messages.delivery import TenantMessage
 from tidings.temporal.encryption.clear_text import is_for_all
 from tidings.temporal.encryption.codec import CLEAR_MARK, TENANT_MARK, EncryptionCodec
 from tidings.temporal.encryption.keys import Keyring
+from tidings.temporal.failures import TypedFailureConverter
 
 
 def data_converter(keys: Keyring | None) -> DataConverter:
@@ -29,7 +25,7 @@ def data_converter(keys: Keyring | None) -> DataConverter:
     return DataConverter(
         payload_converter_class=MarkingPayloadConverter,
         payload_codec=EncryptionCodec(keys),
-        failure_converter_class=SealedFailureConverter if keys.seals else DefaultFailureConverter,
+        failure_converter_class=TypedFailureConverter,
     )
 
 
@@ -54,22 +50,3 @@ class MarkingPayloadConverter(PydanticPayloadConverter):
             elif isinstance(value, TenantMessage):
                 payload.metadata[TENANT_MARK] = value.tenant.encode()
         return payloads
-
-
-class SealedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
-    """Seals messages and stack traces of failures; their types stay in clear.
-
-    The refusal of a payload is the exception: its message holds nothing of anybody, and whoever lacks the key
-    must be able to read that it is lacking.
-    """
-
-    def to_failure(
-        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
-    ) -> None:
-        """See the base class."""
-        if isinstance(exception, UnreadablePayload):
-            # Without its cause and its trace, which are not ours to vouch for.
-            failure.message = str(exception)
-            failure.application_failure_info.type = type(exception).__name__
-        else:
-            super().to_failure(exception, payload_converter, failure)
