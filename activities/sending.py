@@ -18,6 +18,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.attempt_outcome import failed, finished, settled
+from activities.attempt_span import attempt_span, note_answer
 from activities.beginning import Beginning
 from activities.files import NO_FILES, Contents, Files
 from activities.ports import DeliveryLog
@@ -132,13 +133,16 @@ class SendActivities:
         uncalled: contextlib.ExitStack,
     ) -> Acceptance | SendFailure:
         """The provider's answer, or why it could not even be called."""
-        try:
-            message = await self._calls.message(notification, request.number, contents)
-        except SendFailure as failure:
-            self._calls.raise_alarm(choice.provider, notification.channel, notification.mode, failure)
-            return failure
-        uncalled.pop_all()
-        answer = await self._calls.make(choice.provider, message, notification.mode, request.timeout)
+        with attempt_span(choice.provider, notification, request.number) as span:
+            try:
+                message = await self._calls.message(notification, request.number, contents)
+            except SendFailure as failure:
+                self._calls.raise_alarm(choice.provider, notification.channel, notification.mode, failure)
+                note_answer(span, failure)
+                return failure
+            uncalled.pop_all()
+            answer = await self._calls.make(choice.provider, message, notification.mode, request.timeout)
+            note_answer(span, answer)
         self._chooser.ended(choice, answer if isinstance(answer, SendFailure) else None)
         return answer
 

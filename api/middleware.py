@@ -5,6 +5,7 @@ import time
 from uuid import uuid4
 
 import structlog
+from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +44,7 @@ class RequestContext:
         exchange = _Exchange(scope, send)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        trace.get_current_span().set_attribute("tidings.request.id", exchange.request_id)
         started = time.perf_counter()
         try:
             await self._app(scope, receive, exchange.send)

@@ -5,6 +5,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from tidings.errors import OrchestratorUnavailable, SetupError
+from tidings.temporal.correlation import Correlation
+from tidings.temporal.trace_plugins import trace_plugins
 
 
 async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
@@ -23,7 +25,12 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
         return await Client.connect(
-            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
+            **config,
+            data_converter=pydantic_data_converter,
+            lazy=lazy,
+            identity=identity,
+            interceptors=[Correlation()],
+            plugins=trace_plugins(),
         )
     except RuntimeError as error:
         raise OrchestratorUnavailable(
