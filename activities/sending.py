@@ -160,7 +160,7 @@ class SendActivities:
             await self._log.record(request.notification_id, state, attempt)
         except Exception as error:
             log.warning(
-                "outcome_not_recorded", notification_id=str(request.notification_id), error=repr(error)
+                "outcome_not_recorded", notification_id=str(request.notification_id), error=_named(error)
             )
             return False
         return True
@@ -175,7 +175,11 @@ class SendActivities:
         try:
             await self._log.suppress(request.notification_id, SuppressionReason(reason), attempt.provider)
         except Exception as error:
-            log.warning("not_suppressed", notification_id=str(request.notification_id), error=repr(error))
+            log.warning("not_suppressed", notification_id=str(request.notification_id), error=_named(error))
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _too_late(request: SendRequest) -> SendReport:

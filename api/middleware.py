@@ -2,7 +2,7 @@
 
 import re
 import time
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from opentelemetry import trace
@@ -24,6 +24,12 @@ _CLIENT_CLOSED_REQUEST = 499
 """For the log alone: the client went away before it could be answered."""
 
 log = structlog.get_logger("api.access")
+
+
+def named(notification_id: UUID) -> None:
+    """Say which notification the request is about, in what is logged and traced of it from now on."""
+    structlog.contextvars.bind_contextvars(notification_id=str(notification_id))
+    trace.get_current_span().set_attribute("tidings.notification.id", str(notification_id))
 
 
 class RequestContext:

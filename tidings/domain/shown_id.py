@@ -4,9 +4,12 @@ import re
 
 from tidings.domain.masking import masked
 
-_ID = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/=-]{1,200}")
+_ID = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/-]{1,200}")
 _UUID = re.compile(r"[0-9a-fA-F-]{32,36}")
-_SECRET = re.compile(r"td_(?:live|test)_|whsec_|sk[-_]|eyJ|xox|gh[pousr]_|AKIA|://|:[^:/]+:", re.IGNORECASE)
+_SECRET = re.compile(
+    r"td_(?:live|test)_|whsec_|\bsk[-_]|\beyJ|\bxox|\bgh[pousr]_|\bAKIA|://|pass|pwd|secret|token|key",
+    re.IGNORECASE,
+)
 
 
 def shown_id(id: str) -> str:
