@@ -93,6 +93,11 @@ class System:
         """One of `tidings`, on this system."""
         return await tidings(*arguments, **self.surroundings)
 
+    async def worker_ends(self) -> None:
+        """Stop the worker alone."""
+        self.worker.process.send_signal(signal.SIGTERM)
+        assert await self.worker.process.wait() == 0
+
     async def end(self) -> None:
         """Stop both as an operator does, and wait until they are gone."""
         for process in (self.api, self.worker.process):

@@ -1,6 +1,7 @@
 """Traces, with everything real: API and worker as processes, Temporal, and a collector that takes OTLP."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporalio.client import Client
 from tests.collector import attributes, collecting
 from tests.processes import running_system, target
 from tests.support import eventually, free_port
+from tests.worker_process import worker_process
 from tidings.local.temporal_server import TemporalServer
 from tidings.temporal import names
 
@@ -180,3 +182,36 @@ async def test_without_an_endpoint_nothing_is_traced_and_the_history_is_the_same
     assert any(b"_tracer-data" in event.SerializeToString() for event in on)
     assert "traceparent" not in called.headers[0]
     assert "traceparent" in called.headers[1]
+
+
+async def test_a_workflow_that_another_worker_takes_over_has_each_span_once(
+    temporal_server: TemporalServer, temporal_client: Client, database_url: str, tmp_path: Path
+) -> None:
+    servers = {"temporal_address": temporal_server.address, "database_url": database_url}
+    async with collecting() as collector, target() as called:
+        settings = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "TIDINGS_RETRY_WEBHOOK": '{"attempts": 1, "first": 1, "factor": 1, "cap": 1, "jitter": 0}',
+        }
+        called.script = [400, 200]
+        async with running_system(tmp_path, smtp_port=1, **servers, **settings) as system:
+            fields = {"channel": "webhook", "recipient": called.url, "body": "Hello"}
+            id = await system.submitted(fields, HEADERS)
+            await system.reaches(id, "failed")
+            # It stays open, for a retry by hand: this worker ends before it does, and the next one replays.
+            await system.worker_ends()
+            allowed = {"TIDINGS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+            second = tmp_path / "second.log"
+            async with worker_process(second, smtp_port=1, **servers, **settings, **allowed) as worker:
+                assert (await system.command("retry", id)).status == 0
+                await system.reaches(id, "sent")
+                await temporal_client.get_workflow_handle(names.workflow_id(id)).result()
+                worker.process.send_signal(signal.SIGTERM)
+                assert await worker.process.wait() == 0
+            await system.end()
+        spans = collector.of_trace(TRACE)
+        assert len({span.span_id for span in spans}) == len(spans)
+        named = [span.name for span in spans]
+        assert named.count("RunWorkflow:DeliverNotification") == 1
+        assert named.count("RunActivity:send") == named.count("StartActivity:send") == 2
+        assert "HandleSignal:retry" in named

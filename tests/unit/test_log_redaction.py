@@ -189,7 +189,7 @@ def test_what_temporal_adds_to_its_lines_is_named_as_in_ours(capsys: pytest.Capt
 
     def say() -> None:
         logging.getLogger("temporalio.activity").warning(
-            "Completing activity as failed",
+            "Completing activity as failed ({'activity_id': '1'})",
             extra={
                 "temporal_activity": {
                     "activity_type": "persist",
@@ -205,3 +205,4 @@ def test_what_temporal_adds_to_its_lines_is_named_as_in_ours(capsys: pytest.Capt
     assert line["notification_id"] == id
     assert (line["activity"], line["activity_attempt"]) == ("persist", 2)
     assert "temporal_activity" not in line
+    assert line["message"] == "Completing activity as failed"

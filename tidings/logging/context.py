@@ -17,10 +17,15 @@ def trace_context(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Of what the SDK adds to its own lines keep the workflow, under the names that ours have."""
+    event.pop("__temporal_error_identifier", None)
+    core = event.pop("temporal_log", None)
+    for name, said in getattr(core, "fields", {}).items():
+        event.setdefault(name, said)
     for name in ("temporal_activity", "temporal_workflow"):
         said = event.pop(name, None)
         if not isinstance(said, dict):
             continue
+        event["event"] = str(event["event"]).partition(" ({'")[0]  # the same once more
         workflow_id = said.get("workflow_id")
         if isinstance(workflow_id, str):
             event.setdefault("workflow_id", workflow_id)

@@ -5,6 +5,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from tidings.errors import OrchestratorUnavailable, SetupError
+from tidings.temporal.core_log import logging_runtime
 from tidings.temporal.correlation import Correlation
 from tidings.temporal.trace_plugins import trace_plugins
 
@@ -31,6 +32,7 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
             identity=identity,
             interceptors=[Correlation()],
             plugins=trace_plugins(),
+            runtime=logging_runtime(),
         )
     except RuntimeError as error:
         raise OrchestratorUnavailable(

@@ -74,8 +74,10 @@ class _Activities(worker.ActivityInboundInterceptor):
         if input.args:
             told |= _named_by(input.args[0])
         told = {name: value for name, value in told.items() if value is not None}
-        with structlog.contextvars.bound_contextvars(**told):
-            return await super().execute_activity(input)
+        # Not taken back: the run has a context of its own, and the SDK says after us that it has failed.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(**told)
+        return await super().execute_activity(input)
 
 
 def _named_by(request: Any) -> dict[str, Any]:
