@@ -14,6 +14,7 @@ from tests.support import eventually, free_port
 from tests.worker_process import worker_process
 from tidings.local.temporal_server import TemporalServer
 from tidings.temporal import names
+from tidings.temporal.correlation import HEADER
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -215,3 +216,53 @@ async def test_a_workflow_that_another_worker_takes_over_has_each_span_once(
         assert named.count("RunWorkflow:DeliverNotification") == 1
         assert named.count("RunActivity:send") == named.count("StartActivity:send") == 2
         assert "HandleSignal:retry" in named
+
+
+async def test_trace_and_request_go_over_to_the_next_run_of_a_long_history(
+    database_url: str, tmp_path: Path
+) -> None:
+    server = TemporalServer(
+        *(free_port(), free_port()),
+        db_file=None,
+        log_file=tmp_path / "temporal.log",
+        dynamic_config=["limit.historyCount.suggestContinueAsNew=50"],
+    )
+    await server.start()
+    try:
+        client = await Client.connect(server.address)
+        async with (
+            collecting() as collector,
+            target() as called,
+            running_system(
+                tmp_path,
+                temporal_address=server.address,
+                database_url=database_url,
+                OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+                TIDINGS_RETRY_WEBHOOK='{"attempts": 2, "first": 3600, "factor": 1, "cap": 3600, "jitter": 0}',
+            ) as system,
+        ):
+            called.script = [503, 200]
+            fields = {"channel": "webhook", "recipient": called.url, "body": "Hello"}
+            id = await system.submitted(fields, {**HEADERS, "X-Request-ID": "order-1042"})
+            await system.reaches(id, "retrying")
+            handle = client.get_workflow_handle(names.workflow_id(id))
+            first = (await handle.describe()).run_id
+
+            async def handed_over() -> bool:
+                await handle.signal("misspelt")
+                return (await handle.describe()).run_id != first
+
+            await eventually(handed_over, interval=0)
+            assert (await system.command("retry", id)).status == 0
+            await system.reaches(id, "sent")
+            await handle.result()
+            [started, *_] = [event async for event in handle.fetch_history_events()]
+            await system.end()
+        told = started.workflow_execution_started_event_attributes.header.fields[HEADER]
+        assert json.loads(told.data) == {"request_id": "order-1042"}
+        spans = collector.of_trace(TRACE)
+        sends = [span for span in spans if span.name == "send webhook"]
+        assert [kind(span)[0] for span in sends] == [1, 2]
+        assert [span.name for span in spans].count("RunWorkflow:DeliverNotification") > 1
+    finally:
+        await server.stop(hurry=True)
