@@ -48,8 +48,9 @@ def test_the_standard_variables_say_whether_to_trace(environment: dict[str, str]
         (ENDPOINT, "http://[::1", "http://127.0.0.1:4318"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "otlp or none"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", f"a=b,{CANARY}", "name=value"),
     ],
-    ids=["scheme", "no-scheme", "broken", "protocol", "exporter"],
+    ids=["scheme", "no-scheme", "broken", "protocol", "exporter", "headers"],
 )
 def test_what_cannot_be_done_is_said_with_the_variable_and_the_remedy(
     name: str, value: str, remedy: str

@@ -18,8 +18,13 @@ _QUIET = (
     *("temporalio", "urllib3", "uvicorn"),
 )
 """Libraries that say at INFO what is of no use to an operator."""
-_SILENT = ("opentelemetry",)
-"""One that repeats itself while a collector is away: `tidings.tracing` says it once."""
+_SILENT = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.sdk._shared_internal",
+    "opentelemetry.util.re",
+)
+"""What repeats itself while a collector is away, and what quotes headers it cannot read: `tidings.tracing`
+says either, once."""
 
 
 def configure(settings: LogSettings) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _EXPORTERS = "OTEL_TRACES_EXPORTER"
 _DISABLED = "OTEL_SDK_DISABLED"
 _LAST_EXPORT_SECONDS = 5
@@ -72,6 +73,7 @@ def is_wanted(environment: Mapping[str, str]) -> bool:
             f"{protocol[0]}: {protocol[1]!r} is not supported: set http/protobuf, which collectors take "
             "on port 4318."
         )
+    _check_headers(environment)
     return True
 
 
@@ -84,6 +86,14 @@ def _check_endpoint(name: str, value: str) -> None:
     if not sound:
         # Not repeated here: a URL may hold credentials.
         raise SetupError(f"{name}: not an http:// or https:// URL; a collector's is http://127.0.0.1:4318.")
+
+
+def _check_headers(environment: Mapping[str, str]) -> None:
+    for name in _HEADERS:
+        for header in environment.get(name, "").split(","):
+            if header.strip() and not header.partition("=")[1]:
+                # Not repeated: it may be the key itself.
+                raise SetupError(f"{name}: not of the form name=value,name=value, with %20 for a space.")
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str] | None:

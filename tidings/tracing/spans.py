@@ -10,6 +10,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 import tidings
 
+_MOST_CHARACTERS = 200
+"""A traceparent has 55; later versions may have more. Of far longer ones the library complains each time."""
+
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
@@ -23,7 +26,7 @@ def parent_of(traceparents: Sequence[str]) -> Context:
 
     Neither `tracestate` nor `baggage` is taken over: they may hold anything, personal data too.
     """
-    if len(traceparents) != 1:
+    if len(traceparents) != 1 or len(traceparents[0]) > _MOST_CHARACTERS:
         return Context()
     return _TRACEPARENT.extract({"traceparent": traceparents[0]}, context=Context())
 
