@@ -18,6 +18,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.attempt_outcome import failed, finished, settled
+from activities.attempt_span import attempt_span, note_answer
 from activities.beginning import Beginning
 from activities.files import NO_FILES, Contents, Files
 from activities.ports import DeliveryLog
@@ -137,13 +138,16 @@ class SendActivities:
         uncalled: contextlib.ExitStack,
     ) -> Acceptance | SendFailure:
         """The provider's answer, or why it could not even be called."""
-        try:
-            message = await self._calls.message(notification, request.number, contents)
-        except SendFailure as failure:
-            self._calls.raise_alarm(choice.provider, notification.channel, notification.mode, failure)
-            return failure
-        uncalled.pop_all()
-        answer = await self._calls.make(choice.provider, message, notification.mode, request.timeout)
+        with attempt_span(choice.provider, notification, request.number) as span:
+            try:
+                message = await self._calls.message(notification, request.number, contents)
+            except SendFailure as failure:
+                self._calls.raise_alarm(choice.provider, notification.channel, notification.mode, failure)
+                note_answer(span, failure)
+                return failure
+            uncalled.pop_all()
+            answer = await self._calls.make(choice.provider, message, notification.mode, request.timeout)
+            note_answer(span, answer)
         self._chooser.ended(choice, answer if isinstance(answer, SendFailure) else None)
         return answer
 
@@ -165,7 +169,7 @@ class SendActivities:
             await self._log.record(request.notification_id, state, attempt)
         except Exception as error:
             log.warning(
-                "outcome_not_recorded", notification_id=str(request.notification_id), error=repr(error)
+                "outcome_not_recorded", notification_id=str(request.notification_id), error=_named(error)
             )
             return False
         return True
@@ -180,7 +184,11 @@ class SendActivities:
         try:
             await self._log.suppress(request.notification_id, SuppressionReason(reason), attempt.provider)
         except Exception as error:
-            log.warning("not_suppressed", notification_id=str(request.notification_id), error=repr(error))
+            log.warning("not_suppressed", notification_id=str(request.notification_id), error=_named(error))
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _too_late(request: SendRequest) -> SendReport:

@@ -19,6 +19,7 @@ from tidings.process import end
 from tidings.provider_catalogue import catalogue
 from tidings.settings import ApiSettings, LogSettings
 from tidings.temporal.sdk_metrics import SdkMetrics
+from tidings.tracing import tracing
 
 _GRACE_SECONDS = 15
 """How long requests under way may go on after SIGTERM: longer than any of them takes."""
@@ -74,7 +75,8 @@ def main() -> int:
     try:
         configure(LogSettings.load())
         # uvloop where it is installed, asyncio's own loop elsewhere.
-        with asyncio.Runner(loop_factory=uvicorn.Config("api", log_config=None).get_loop_factory()) as runner:
+        new_loop = uvicorn.Config("api", log_config=None).get_loop_factory()
+        with tracing("tidings-api"), asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(serve())
     except SetupError as error:
         sys.stderr.write(f"tidings api: {error}\n")

@@ -22,6 +22,8 @@ from api.routes import (
     suppressions,
     webhook_endpoints,
 )
+from api.traces import Traces
+from tidings import tracing
 
 _DESCRIPTION = """\
 Durable delivery of notifications by e-mail, SMS, push, webhook and chat. A `201` is a promise: each
@@ -49,6 +51,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(RequestLimits, settings=settings)
     app.add_middleware(Entrance, cross_origin=cross_origin, trusted_hosts=settings.trusted_hosts)
     app.add_middleware(RequestContext, metrics=parts.metrics)
+    if tracing.is_on():
+        app.add_middleware(Traces)
     app.add_middleware(ResponseHeaders, cross_origin=cross_origin, hsts_seconds=settings.hsts_seconds)
     return app
 

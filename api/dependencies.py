@@ -6,8 +6,10 @@ admin. A route without any of them is open to everybody.
 
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from opentelemetry import trace
 
 from api import problems
 from api.admission import QUOTA_HEADERS
@@ -42,6 +44,8 @@ async def _caller(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> IdentifiedCaller:
     caller = await parts.identification.caller(credentials.credentials if credentials else None)
+    structlog.contextvars.bind_contextvars(tenant=caller.tenant)
+    trace.get_current_span().set_attribute("tidings.tenant", caller.tenant)
     request.scope[QUOTA_HEADERS] = await parts.admission.admit(caller.id, caller.tenant)
     missing = [scope for scope in needed.scopes if scope not in caller.scopes]
     if missing:

@@ -2,9 +2,10 @@
 
 import re
 import time
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
+from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +26,12 @@ _CLIENT_CLOSED_REQUEST = 499
 log = structlog.get_logger("api.access")
 
 
+def named(notification_id: UUID) -> None:
+    """Say which notification the request is about, in what is logged and traced of it from now on."""
+    structlog.contextvars.bind_contextvars(notification_id=str(notification_id))
+    trace.get_current_span().set_attribute("tidings.notification.id", str(notification_id))
+
+
 class RequestContext:
     """Plain ASGI: wrapping a request in Starlette's BaseHTTPMiddleware costs about as much as our own work.
 
@@ -43,6 +50,7 @@ class RequestContext:
         exchange = _Exchange(scope, send)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        trace.get_current_span().set_attribute("tidings.request.id", exchange.request_id)
         started = time.perf_counter()
         try:
             await self._app(scope, receive, exchange.send)

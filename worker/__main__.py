@@ -15,6 +15,7 @@ from tidings.process import end
 from tidings.settings import LogSettings
 from tidings.temporal.client import connect
 from tidings.temporal.sdk_metrics import SdkMetrics
+from tidings.tracing import tracing
 from worker.composition import WorkerConfiguration, build_workers
 
 log = structlog.get_logger("worker")
@@ -73,7 +74,8 @@ def main() -> int:
     """The process's exit status: 0 when told to stop, 1 if it could not run."""
     try:
         configure(LogSettings.load())
-        asyncio.run(run())
+        with tracing("tidings-worker"):
+            asyncio.run(run())
     except SetupError as error:
         sys.stderr.write(f"tidings worker: {error}\n")
         return 1

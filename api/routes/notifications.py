@@ -13,7 +13,7 @@ from api.body import read_json
 from api.composition import Parts
 from api.dependencies import Caller, PartsOfApp, Tenant
 from api.idempotency_key import key_of
-from api.middleware import SUBMISSION
+from api.middleware import SUBMISSION, named
 from api.schemas.listing import ListQuery, NotificationPage, cursor_of, position_from_cursor
 from api.schemas.notification import NotificationDetails, NotificationView, WorkflowView
 from api.schemas.steering import CancelBody, RetryBody, note_from
@@ -58,6 +58,7 @@ async def submit(request: Request, parts: PartsOfApp, caller: Caller) -> Respons
     document = await read_json(request, parts.settings.max_submission_bytes)
     request.scope[SUBMISSION] = channel_in(document)
     submitted = await parts.submitting.submit(caller, document, key)
+    named(submitted.record.notification.id)
     view = NotificationView.of(submitted.record, workflow_view(parts, submitted.record))
     headers = {"Location": f"{PATH}/{view.id}"}
     if submitted.replayed:
@@ -161,6 +162,7 @@ def _parsed(notification_id: str) -> UUID:
     # UUID() takes braces and other spellings too; each thing shall have one address.
     if str(parsed) != notification_id.lower():
         raise NotFound(notification_id)
+    named(parsed)
     return parsed
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -16,12 +17,15 @@ def put_back() -> Iterator[None]:
     """Logging is the process's; the other tests shall find it as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("temporalio", "uvicorn", "aiohttp")}
+    levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    hook = sys.excepthook
     yield
+    sys.excepthook = hook
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name, was in levels.items():
-        logging.getLogger(name).setLevel(was)
+    for name in logging.root.manager.loggerDict:
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tidings import tracing
 from tidings.errors import (
     PermanentFailure,
     ProviderMisconfigured,
@@ -89,6 +90,7 @@ class Http2Client:
                     "POST", url, content=body, headers=dict(headers), extensions={"trace": progress}
                 ) as response,
             ):
+                tracing.http_status(response.status_code)
                 self._line = response.extensions.get("network_stream")
                 return HttpAnswer(response.status_code, response.headers, await _beginning(response))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:

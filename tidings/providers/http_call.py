@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import aiohttp
 
 import tidings
+from tidings import tracing
 from tidings.errors import PermanentFailure, TransientFailure, UnknownOutcome
 from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings
@@ -101,6 +102,7 @@ async def post(
         async with session.post(
             url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=progress
         ) as response:
+            tracing.http_status(response.status)
             return HttpAnswer(response.status, response.headers, await _excerpt(response, answer_bytes))
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise PermanentFailure("target_invalid", shown(f"the URL cannot be called: {error}")) from error

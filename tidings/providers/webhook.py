@@ -10,6 +10,7 @@ from typing import Self
 
 import aiohttp
 
+from tidings import tracing
 from tidings.domain.receipt import SuppressionReason
 from tidings.domain.recipient import checked_recipient
 from tidings.domain.vocabulary import Channel
@@ -62,6 +63,8 @@ class WebhookProvider:
         own = WebhookSigner(" ".join(message.signing_secrets)) if message.signing_secrets else None
         headers = (own or self._signer).headers(message.key, datetime.now(UTC), body)
         headers["Content-Type"] = "application/json"
+        if self._settings.webhook_traceparent and (traceparent := tracing.traceparent()):
+            headers["traceparent"] = traceparent
         answer = await post(self._opened(), url, body.encode(), headers, answer_bytes=RESPONSE_BYTES)
         failure = failure_for(answer.status, answer.headers, answer.text)
         if answer.status == HTTPStatus.GONE and failure is not None:

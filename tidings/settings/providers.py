@@ -45,6 +45,8 @@ class ProviderSettings(Settings):
     """How long a connection is kept for the next mail; servers hang up after some time themselves."""
     webhook_secret: SecretStr | None = None
     """`whsec_` and 24 to 64 bytes in base64 (Standard Webhooks 1.0); several, by spaces, to rotate."""
+    webhook_traceparent: bool = True
+    """Whether a webhook's target is told, while this worker traces, which trace the call belongs to."""
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
         default_factory=list
     )

@@ -6,8 +6,11 @@ from temporalio.runtime import Runtime
 
 from tidings.errors import OrchestratorUnavailable, SetupError
 from tidings.settings import CodecSettings
+from tidings.temporal.core_log import logging_runtime
+from tidings.temporal.correlation import Correlation
 from tidings.temporal.encryption.converter import data_converter
 from tidings.temporal.encryption.keys import keyring
+from tidings.temporal.trace_plugins import trace_plugins
 
 
 async def connect(
@@ -32,7 +35,13 @@ async def connect(
     config.setdefault("target_host", "127.0.0.1:7233")
     try:
         return await Client.connect(
-            **config, data_converter=converter, lazy=lazy, identity=identity, runtime=runtime
+            **config,
+            data_converter=converter,
+            lazy=lazy,
+            identity=identity,
+            interceptors=[Correlation()],
+            plugins=trace_plugins(),
+            runtime=runtime or logging_runtime(),
         )
     except RuntimeError as error:
         raise OrchestratorUnavailable(

@@ -1,5 +1,6 @@
 """Notifications as workflows: start, find, ask and signal them. The one way from API and CLI to Temporal."""
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from tidings.domain.vocabulary import Status
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names, story
 from tidings.temporal.calls import translated
+from tidings.temporal.correlation import Headers, going_on_from
 from tidings.temporal.encryption.converter import of_workflow
 from tidings.temporal.start_options import start_options
 
@@ -138,7 +140,8 @@ class NotificationWorkflows:
 
         Such a run goes on from `record`, or from what the database knows beyond it.
         """
-        with translated():
+        id = record.notification.id
+        with translated(), going_on_from(await self._headers(self._handle(id))):
             await self._client.start_workflow(
                 names.WORKFLOW_TYPE,
                 DeliveryRequest(notification=record.notification, state=record.state),
@@ -170,6 +173,13 @@ class NotificationWorkflows:
             (request,) = await of_workflow(self._client, handle.id).decode(payloads, [DeliveryRequest])
             return DeliveryRequest.model_validate(request)
         return None
+
+    async def _headers(self, handle: WorkflowHandle[object, DeliveryResult]) -> Headers:
+        """What the last run was started with; nothing, if Temporal cannot say."""
+        with suppress(RPCError, RuntimeError):
+            async for event in handle.fetch_history_events(page_size=1, rpc_timeout=self._timeout):
+                return event.workflow_execution_started_event_attributes.header.fields
+        return {}
 
     async def _state(
         self,

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from tidings.errors import SetupError
+from tidings.temporal.core_log import core_logging
 
 _LOOPBACK = "127.0.0.1"
 _TRIES = 10
@@ -46,9 +47,10 @@ class SdkMetrics(Collector):
                 durations_as_seconds=True,
             )
             try:
-                return cls(
-                    Runtime(telemetry=TelemetryConfig(metrics=metrics, attach_service_name=False)), port
+                telemetry = TelemetryConfig(
+                    metrics=metrics, attach_service_name=False, logging=core_logging()
                 )
+                return cls(Runtime(telemetry=telemetry), port)
             except ValueError as error:  # somebody has taken the port meanwhile
                 reason = str(error)
         raise SetupError(f"The metrics of the Temporal SDK cannot be served on {_LOOPBACK}: {reason}.")

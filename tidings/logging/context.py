@@ -1,0 +1,37 @@
+"""What a line is about: the span that is under way, and the workflow that Temporal's SDK speaks of."""
+
+from opentelemetry import trace
+from structlog.typing import EventDict, WrappedLogger
+
+_WORKFLOW_PREFIX = "notification-"
+
+
+def trace_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add `trace_id` and `span_id` while a span is under way."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
+def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Of what the SDK adds to its own lines keep the workflow, under the names that ours have."""
+    event.pop("__temporal_error_identifier", None)
+    core = event.pop("temporal_log", None)
+    for name, said in getattr(core, "fields", {}).items():
+        event.setdefault(name, said)
+    for name in ("temporal_activity", "temporal_workflow"):
+        said = event.pop(name, None)
+        if not isinstance(said, dict):
+            continue
+        event["event"] = str(event["event"]).partition(" ({'")[0]  # the same once more
+        workflow_id = said.get("workflow_id")
+        if isinstance(workflow_id, str):
+            event.setdefault("workflow_id", workflow_id)
+            if workflow_id.startswith(_WORKFLOW_PREFIX):
+                event.setdefault("notification_id", workflow_id.removeprefix(_WORKFLOW_PREFIX))
+        for theirs, ours in (("activity_type", "activity"), ("attempt", "activity_attempt")):
+            if name == "temporal_activity" and theirs in said:
+                event.setdefault(ours, said[theirs])
+    return event
