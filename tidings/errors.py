@@ -7,6 +7,8 @@ TidingsError
 ├── StorageUnavailable       Postgres cannot be reached; the same call may work later
 │   └── QueryTooSlow         Postgres gave up on a statement that took longer than it may
 ├── OrchestratorUnavailable  Temporal cannot be reached; the same call may work later
+│   ├── NamespaceNotReady    the namespace or a search attribute of ours is missing: `tidings migrate`
+│   └── AccessRefused        Temporal takes neither our key nor our certificate
 ├── ForgedCallback           a callback that nobody has proven to come from its provider
 ├── MalformedCallback        a provider's callback that cannot be read
 ├── CallbackPostponed        a callback that cannot be dealt with now: the provider is to send it again
@@ -53,6 +55,14 @@ class QueryTooSlow(StorageUnavailable):
 
 class OrchestratorUnavailable(TidingsError):
     """Temporal cannot be reached or cannot serve now."""
+
+
+class NamespaceNotReady(OrchestratorUnavailable):
+    """Temporal answers, but not with what `tidings migrate` sets up. The message names it and the remedy."""
+
+
+class AccessRefused(OrchestratorUnavailable):
+    """Temporal answers, and does not let us in. The message names the settings at fault."""
 
 
 class ForgedCallback(TidingsError):

@@ -10,6 +10,7 @@ from tidings import __version__
 from tidings.cli import (
     delivery,
     keys,
+    migrate,
     parts,
     providers,
     schedules,
@@ -48,7 +49,7 @@ def _root(
 
 
 app.command("up", rich_help_panel="Run")(up.up)
-for part in (parts.api, parts.worker, parts.sandbox, parts.migrate):
+for part in (parts.api, parts.worker, parts.sandbox, migrate.migrate):
     app.command(rich_help_panel="Run")(part)
 app.command("send")(delivery.send)
 app.command("show")(delivery.show)

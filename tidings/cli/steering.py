@@ -90,15 +90,25 @@ async def _all(action: Action, ids: list[UUID], note: SignalNote) -> list[Answer
     # Not at the top: importing the SDK takes longer than most commands run.
     from tidings.temporal.client import connect
     from tidings.temporal.notifications import NotificationWorkflows
+    from tidings.temporal.quiet import quiet
 
     use_running_temporal()
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            client = await connect(identity="tidings-cli")
+            client = await connect(identity="tidings-cli", runtime=quiet())
     except TimeoutError:
         raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
     workflows = NotificationWorkflows(client, "")
-    return [await action(workflows, id, note) for id in ids]
+    answers: list[Answer] = []
+    for id in ids:
+        try:
+            answers.append(await action(workflows, id, note))
+        except OrchestratorUnavailable as error:
+            # What came of those before is still to be said.
+            answers.append(Answer(str(id), False, None, f"not known what came of it: {error}"))
+            left = ids[len(answers) :]
+            return answers + [Answer(str(id), False, None, "not tried: Temporal went away") for id in left]
+    return answers
 
 
 async def _cancel(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:

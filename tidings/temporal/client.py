@@ -2,17 +2,39 @@
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
 
 from tidings.errors import OrchestratorUnavailable, SetupError
+from tidings.temporal.calls import cause
 
 
-async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
+async def connect(
+    *, lazy: bool = False, identity: str | None = None, runtime: Runtime | None = None
+) -> Client:
     """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile.
 
     `lazy` puts the connection off to the first call, for a process that must start without Temporal.
+    `runtime`: the SDK's own threads and logging, if not the process's common one.
     Raises SetupError if the profile cannot be read, OrchestratorUnavailable if the server cannot be reached.
     """
+    config = _profile()
+    try:
+        return await Client.connect(
+            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity, runtime=runtime
+        )
+    except RuntimeError as error:
+        raise OrchestratorUnavailable(
+            f"Temporal cannot be reached at {config['target_host']} ({cause(str(error))}): {_remedy(config)}."
+        ) from error
+
+
+def address() -> str:
+    """Where Temporal is, by the profile. Raises SetupError."""
+    return _profile()["target_host"]
+
+
+def _profile() -> ClientConnectConfig:
     try:
         config = ClientConfig.load_client_connect_config()
     except Exception as error:  # the SDK raises bare errors of its Rust core here
@@ -21,11 +43,10 @@ async def connect(*, lazy: bool = False, identity: str | None = None) -> Client:
             f"The Temporal profile cannot be read: {reason}. Check TEMPORAL_… and the file."
         ) from error
     config.setdefault("target_host", "127.0.0.1:7233")
-    try:
-        return await Client.connect(
-            **config, data_converter=pydantic_data_converter, lazy=lazy, identity=identity
-        )
-    except RuntimeError as error:
-        raise OrchestratorUnavailable(
-            f"Temporal cannot be reached at {config['target_host']}: start it, or set TEMPORAL_ADDRESS."
-        ) from error
+    return config
+
+
+def _remedy(config: ClientConnectConfig) -> str:
+    if config.get("tls") or config.get("api_key"):
+        return "check TEMPORAL_ADDRESS, TEMPORAL_TLS_… and TEMPORAL_API_KEY"
+    return "start it, or set TEMPORAL_ADDRESS; if it wants TLS, TEMPORAL_TLS=true"

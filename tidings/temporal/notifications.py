@@ -21,7 +21,7 @@ from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import Status
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names
-from tidings.temporal.calls import translated
+from tidings.temporal.calls import is_absence, translated
 from tidings.temporal.start_options import start_options
 
 _EVENTS_BEFORE_A_WORKER = 2
@@ -100,7 +100,7 @@ class NotificationWorkflows:
                     names.SIGNAL_CANCEL, args=_arguments(note), rpc_timeout=self._timeout
                 )
             except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:
+                if is_absence(error):
                     return False
                 raise
         return True
@@ -111,7 +111,7 @@ class NotificationWorkflows:
             try:
                 await self._handle(notification_id).signal(names.SIGNAL_RECEIPT, rpc_timeout=self._timeout)
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_absence(error):
                     raise
 
     async def keep_receipt(self, receipt: Receipt) -> None:
@@ -154,7 +154,7 @@ class NotificationWorkflows:
         try:
             return await handle.describe(rpc_timeout=self._timeout)
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_absence(error):
                 return None
             raise
 
@@ -192,8 +192,7 @@ class NotificationWorkflows:
             return None
         except RPCError as error:
             # FAILED_PRECONDITION: the workflow has never been taken up by a worker.
-            if error.status in (
-                RPCStatusCode.NOT_FOUND,
+            if is_absence(error) or error.status in (
                 RPCStatusCode.DEADLINE_EXCEEDED,
                 RPCStatusCode.CANCELLED,
                 RPCStatusCode.FAILED_PRECONDITION,
