@@ -9,6 +9,7 @@ import typer
 from tidings import __version__
 from tidings.cli import (
     delivery,
+    doctor,
     keys,
     migrate,
     parts,
@@ -49,7 +50,7 @@ def _root(
 
 
 app.command("up", rich_help_panel="Run")(up.up)
-for part in (parts.api, parts.worker, parts.sandbox, migrate.migrate):
+for part in (parts.api, parts.worker, parts.sandbox, migrate.migrate, doctor.doctor):
     app.command(rich_help_panel="Run")(part)
 app.command("send")(delivery.send)
 app.command("show")(delivery.show)
