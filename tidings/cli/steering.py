@@ -13,7 +13,7 @@ import typer
 from tidings.cli import screen
 from tidings.cli.context import database_settings, use_running_temporal
 from tidings.domain.vocabulary import Status
-from tidings.errors import OrchestratorUnavailable
+from tidings.errors import AccessRefused, NamespaceNotReady, OrchestratorUnavailable
 from tidings.messages.delivery import SignalNote
 
 if TYPE_CHECKING:
@@ -105,9 +105,10 @@ async def _all(action: Action, ids: list[UUID], note: SignalNote) -> list[Answer
             answers.append(await action(workflows, id, note))
         except OrchestratorUnavailable as error:
             # What came of those before is still to be said.
-            answers.append(Answer(str(id), False, None, f"not known what came of it: {error}"))
-            left = ids[len(answers) :]
-            return answers + [Answer(str(id), False, None, "not tried: Temporal went away") for id in left]
+            certain = isinstance(error, NamespaceNotReady | AccessRefused)
+            said = f"{'not done' if certain else 'not known what came of it'}: {error}"
+            answers.append(Answer(str(id), False, None, said))
+            return answers + [Answer(str(id), False, None, "not tried") for id in ids[len(answers) :]]
     return answers
 
 
