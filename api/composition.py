@@ -10,8 +10,6 @@ from typing import Any, Self
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
 
 from api.admission import Admission
 from api.backlog import ShownBacklog
@@ -47,6 +45,7 @@ from tidings.settings import (
     TokenSettings,
     WebhookKeySettings,
 )
+from tidings.temporal import namespace
 from tidings.temporal.backlog import Backlog
 from tidings.temporal.client import connect
 from tidings.temporal.notifications import NotificationWorkflows
@@ -175,7 +174,7 @@ async def compose(configuration: ApiConfiguration, sdk: SdkMetrics | None = None
             ),
             probes={
                 "postgres": partial(_probe_postgres, engine),
-                "temporal": partial(_probe_temporal, client),
+                "temporal": partial(namespace.check, client),
             },
         )
 
@@ -206,7 +205,3 @@ async def _probe_postgres(engine: AsyncEngine) -> None:
     # Any revision will do: during a rolling upgrade the database is ahead of some of the processes.
     if await migrations.current(engine) is None:
         raise StorageUnavailable("the database has no tables yet: run `tidings migrate`")
-
-
-async def _probe_temporal(client: Client) -> None:
-    await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))

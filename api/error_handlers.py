@@ -103,6 +103,8 @@ def _query_too_slow(request: Request, error: QueryTooSlow) -> Problem:
 
 
 def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) -> Problem:
+    # The caller can do nothing about it; whoever reads the log can.
+    log.warning("temporal_unavailable", reason=str(error))
     return Problem(
         problems.ORCHESTRATOR_UNAVAILABLE,
         "Temporal cannot be reached, and this cannot be done without it: try again later.",

@@ -39,9 +39,15 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(
-    log_file: Path, *, temporal_address: str, database_url: str, smtp_port: int, **environment: str
+    log_file: Path,
+    *,
+    temporal_address: str,
+    database_url: str,
+    smtp_port: int,
+    begins_with: str = "worker_ready",
+    **environment: str,
 ) -> AsyncIterator[WorkerProcess]:
-    """Run a worker for the block: at most that long."""
+    """Run a worker for the block: at most that long. The block begins once its log has that event."""
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "worker"),
@@ -64,7 +70,7 @@ async def worker_process(
         )
     worker = WorkerProcess(process, log_file)
     try:
-        await worker.says("worker_ready")
+        await worker.says(begins_with)
         yield worker
     finally:
         if process.returncode is None:

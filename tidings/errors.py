@@ -12,6 +12,8 @@ TidingsError
 │       ├── UnknownSeal          sealed in a form of another release
 │       ├── MisplacedPayload     sealed for another workflow than the one it is found in
 │       └── AlteredPayload       not as it was sealed
+│   ├── NamespaceNotReady    the namespace or a search attribute of ours is missing: `tidings migrate`
+│   └── AccessRefused        Temporal takes neither our key nor our certificate
 ├── ForgedCallback           a callback that nobody has proven to come from its provider
 ├── MalformedCallback        a provider's callback that cannot be read
 ├── CallbackPostponed        a callback that cannot be dealt with now: the provider is to send it again
@@ -97,6 +99,14 @@ class AlteredPayload(UnreadablePayload):
         super().__init__(
             "Not as it was sealed: it was altered, or TIDINGS_CODEC_KEYS has another key under the same id."
         )
+
+
+class NamespaceNotReady(OrchestratorUnavailable):
+    """Temporal answers, but not with what `tidings migrate` sets up. The message names it and the remedy."""
+
+
+class AccessRefused(OrchestratorUnavailable):
+    """Temporal answers, and does not let us in. The message names the settings at fault."""
 
 
 class ForgedCallback(TidingsError):

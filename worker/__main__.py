@@ -4,15 +4,17 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from tidings.errors import OrchestratorUnavailable, SetupError
+from tidings.errors import NamespaceNotReady, OrchestratorUnavailable, SetupError
 from tidings.logging import configure
 from tidings.process import end
 from tidings.settings import LogSettings
+from tidings.temporal import namespace
 from tidings.temporal.client import connect
 from tidings.temporal.sdk_metrics import SdkMetrics
 from tidings.tracing import tracing
@@ -20,7 +22,8 @@ from worker.composition import WorkerConfiguration, build_workers
 
 log = structlog.get_logger("worker")
 
-_RECONNECT_SECONDS = 2
+_FIRST_WAIT = 2.0
+_LONGEST_WAIT = 15.0
 
 
 async def run() -> None:
@@ -39,16 +42,21 @@ async def run() -> None:
 
 
 async def _connected(stop: asyncio.Event, sdk: SdkMetrics) -> Client | None:
-    """The client, as soon as Temporal can be reached; None if told to stop before."""
+    """The client, as soon as Temporal can be reached and is set up; None if told to stop before."""
+    wait = _FIRST_WAIT
     while not stop.is_set():
         try:
-            return await connect(identity=f"tidings-worker-{os.getpid()}", runtime=sdk.runtime)
+            client = await connect(identity=f"tidings-worker-{os.getpid()}", runtime=sdk.runtime)
+            await namespace.check(client)
+        except NamespaceNotReady as error:
+            log.warning("temporal_not_set_up", error=str(error), retry_in_seconds=wait)
         except OrchestratorUnavailable as error:
-            log.warning("temporal_unreachable", error=str(error), retry_in_seconds=_RECONNECT_SECONDS)
-        try:
-            await asyncio.wait_for(stop.wait(), _RECONNECT_SECONDS)
-        except TimeoutError:
-            continue
+            log.warning("temporal_unreachable", error=str(error), retry_in_seconds=wait)
+        else:
+            return client
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), wait)
+        wait = min(2 * wait, _LONGEST_WAIT)
     return None
 
 

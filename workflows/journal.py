@@ -43,6 +43,9 @@ class Journal:
         carried = request.carried
         self._notification = request.notification
         self.state = request.state or DeliveryState.initial(request.notification)
+        # A namespace that lost the attribute shows none, not even on replay of what it had once: whoever
+        # started this run gave it this status.
+        self._begun_as = self.state.status.value
         self.recorded = carried is not None
         """Whether the database has this state."""
         self.attempts: list[Attempt] = carried.attempts if carried else []
@@ -74,7 +77,7 @@ class Journal:
     async def publish(self, attempt: Attempt | None = None) -> None:
         """Bring the search attribute, the details in the Web UI and the database up to the state."""
         status = self.state.status.value
-        known = workflow.info().typed_search_attributes.get(names.NOTIFICATION_STATUS)
+        known = workflow.info().typed_search_attributes.get(names.NOTIFICATION_STATUS, self._begun_as)
         if known != status and self.state.status is not Status.SENDING:
             workflow.upsert_search_attributes([names.NOTIFICATION_STATUS.value_set(status)])
         self.show()

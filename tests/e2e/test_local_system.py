@@ -51,6 +51,14 @@ async def test_an_email_is_delivered_a_killed_worker_loses_nothing_and_all_stops
     assert accepted["workflow"]["url"].startswith(state["ui_url"])
     assert "<html" in (await caller.page(accepted["workflow"]["url"])).lower()
 
+    # The doctor finds it well, from beside it.
+    async def well() -> bool:
+        looked = await tidings("doctor", TIDINGS_UP_DATA=str(system.data))
+        assert looked.status == 0, looked.out
+        return True
+
+    await eventually(well)
+
     # A text message leaves as Twilio takes it; the sandbox says later, as Twilio does, that it has arrived.
     text = await caller.submit(channel="sms", recipient="+14155550005", body="On its way.")
     delivered = await caller.until(text["id"], "delivered")

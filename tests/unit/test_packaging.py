@@ -60,8 +60,9 @@ def test_every_start_waits_until_what_it_needs_is_healthy_or_done(services: dict
             expected = "service_completed_successfully" if once else "service_healthy"
             assert gate["condition"] == expected, (name, needed)
             assert once or "healthcheck" in services[needed], needed
-    assert set(services["api"]["depends_on"]) == {"migrate", "temporal-namespace"}
-    assert set(services["worker"]["depends_on"]) == {"migrate", "temporal-namespace"}
+    assert set(services["migrate"]["depends_on"]) == {"postgres", "temporal"}
+    assert set(services["api"]["depends_on"]) == {"migrate"}
+    assert set(services["worker"]["depends_on"]) == {"migrate"}
 
 
 def test_compose_publishes_on_loopback_only_and_names_its_volumes(services: dict[str, Any]) -> None:

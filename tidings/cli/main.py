@@ -9,8 +9,10 @@ from tidings import __version__
 from tidings.cli import (
     codec,
     delivery,
+    doctor,
     keys,
     last_words,
+    migrate,
     parts,
     providers,
     schedules,
@@ -50,7 +52,7 @@ def _root(
 
 
 app.command("up", rich_help_panel="Run")(up.up)
-for part in (parts.api, parts.worker, parts.sandbox, parts.migrate):
+for part in (parts.api, parts.worker, parts.sandbox, migrate.migrate, doctor.doctor):
     app.command(rich_help_panel="Run")(part)
 app.command("send")(delivery.send)
 app.command("show")(delivery.show)

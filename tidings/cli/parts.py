@@ -1,10 +1,7 @@
-"""One process of the system each, for containers; and the migrations."""
+"""One process of the system each, for containers."""
 
-import asyncio
 import os
 import sys
-
-import typer
 
 
 def _become(module: str) -> None:
@@ -26,12 +23,3 @@ def worker() -> None:
 def sandbox() -> None:
     """Run the sandbox: a stand-in for every provider, with an inbox page."""
     _become("tidings.sandbox")
-
-
-def migrate() -> None:
-    """Bring the database up to date; any number of times, by any number of processes."""
-    from tidings.cli.context import database_settings
-    from tidings.database import migrations
-
-    asyncio.run(migrations.upgrade(str(database_settings().database_url)))
-    typer.echo(f"The database is at revision {migrations.head()}.")

@@ -42,11 +42,12 @@ async def connected() -> "Client":
     """A client of Temporal. Raises SetupError, OrchestratorUnavailable."""
     # Not at the top: importing the SDK takes longer than most commands run.
     from tidings.temporal.client import connect
+    from tidings.temporal.quiet import quiet
 
     use_running_temporal()
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            return await connect(identity="tidings-cli")
+            return await connect(identity="tidings-cli", runtime=quiet())
     except TimeoutError:
         raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
 

@@ -33,6 +33,7 @@ from tidings.cli.signals import (
     signal_retry,
 )
 from tidings.domain.vocabulary import Status
+from tidings.errors import AccessRefused, NamespaceNotReady, OrchestratorUnavailable, UnreadablePayload
 from tidings.messages.delivery import SignalNote
 
 if TYPE_CHECKING:
@@ -141,7 +142,17 @@ async def _all(action: Action, ids: dict[UUID, None], note: SignalNote) -> list[
     from tidings.temporal.notifications import NotificationWorkflows
 
     workflows = NotificationWorkflows(await connected(), "")
-    return [await action(workflows, id, note) for id in ids]
+    answers: list[Answer] = []
+    for id in ids:
+        try:
+            answers.append(await action(workflows, id, note))
+        except OrchestratorUnavailable as error:
+            # What came of those before is still to be said.
+            certain = isinstance(error, NamespaceNotReady | AccessRefused | UnreadablePayload)
+            said = f"{'not done' if certain else 'not known what came of it'}: {error}"
+            answers.append(Answer(str(id), False, None, said))
+            return answers + [Answer(str(id), False, None, "not tried") for id in ids[len(answers) :]]
+    return answers
 
 
 async def _cancel(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:

@@ -158,6 +158,14 @@ class ApnsProvider:
             raise TransientFailure(failure.code, failure.message)
         raise failure
 
+    async def check(self) -> str:
+        """Sign a token and open a connection. Apple looks at tokens only with a message, and none is sent."""
+        if self._tokens is None:
+            raise ProviderMisconfigured("apns_not_configured", "TIDINGS_APNS_KEY is not set")
+        await self._tokens.get()
+        await self._client.get(f"{self._url}/")
+        return "the key signs, and APNs answers; Apple looks at tokens only with a message"
+
     async def aclose(self) -> None:
         """Close pooled connections."""
         if self._tokens is not None:

@@ -129,6 +129,10 @@ class AppriseProvider:
             raise call.refusal()
         return Acceptance()
 
+    async def check(self) -> str:
+        """Whom to call, and as whom, each notification says."""
+        return "installed"
+
     async def aclose(self) -> None:
         """Close pooled connections; threads end with what they are at."""
         executor, self._executor = self._executor, None

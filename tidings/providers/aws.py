@@ -28,7 +28,7 @@ from tidings.errors import (
 )
 from tidings.providers.api_answer import ANSWER_BYTES
 from tidings.providers.aws_outcome import failure_for, failure_of_status
-from tidings.providers.http_call import open_session, post
+from tidings.providers.http_call import call, open_session
 from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings, Settings
 
@@ -46,6 +46,8 @@ _exchange: ContextVar[_Exchange] = ContextVar("exchange")
 
 
 _OK = 200
+_NOT_OURS_TO_ASK = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
+"""What AWS answers credentials that it knows, and that may send and nothing else."""
 
 
 class AwsSettings(Settings):
@@ -118,6 +120,18 @@ class AwsClient:
         if exchange.status != _OK:
             raise failure_of_status(exchange.status, exchange.text)
         return answer
+
+    async def asked(self, operation: str) -> dict[str, Any] | None:
+        """The answer to a question that sends nothing; None if AWS knows us, but we may not ask it.
+
+        Raises as `call` does.
+        """
+        try:
+            return await self.call(operation, "check", {})
+        except ProviderMisconfigured as failure:
+            if failure.code.partition("_")[2] in _NOT_OURS_TO_ASK:
+                return None
+            raise
 
     async def aclose(self) -> None:
         """Close pooled connections, and end an opening that is under way."""
@@ -250,8 +264,9 @@ class _Line:
     async def send(self, request: Any) -> Any:
         """The answer to a signed request. Raises what `http_call.post` does."""
         body = request.body or b""
-        answer = await post(
+        answer = await call(
             self.session,
+            request.method,
             request.url,
             body if isinstance(body, bytes) else body.encode(),
             {name: _text(value) for name, value in request.headers.items()},

@@ -153,6 +153,13 @@ class FcmProvider:
         name = _object(answer.text).get("name")
         return Acceptance(reference=name if isinstance(name, str) else None)
 
+    async def check(self) -> str:
+        """Fetch an access token for the service account."""
+        if self._tokens is None:
+            raise ProviderMisconfigured("fcm_not_configured", f"{_SETTING} is not set")
+        await self._tokens.get()
+        return "Google gave the service account an access token"
+
     async def aclose(self) -> None:
         """Close pooled connections."""
         if self._tokens is not None:

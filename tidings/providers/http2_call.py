@@ -77,6 +77,13 @@ class Http2Client:
         be called at all, ProviderMisconfigured on a certificate that cannot be trusted, UnknownOutcome if the
         request may have gone out and no answer came.
         """
+        return await self._call("POST", url, body, headers)
+
+    async def get(self, url: str) -> HttpAnswer:
+        """GET once. Raises as `post` does."""
+        return await self._call("GET", url, b"", {})
+
+    async def _call(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         import httpx2
 
         client = await self._living()
@@ -87,7 +94,7 @@ class Http2Client:
             async with (
                 asyncio.timeout(within),
                 client.stream(
-                    "POST", url, content=body, headers=dict(headers), extensions={"trace": progress}
+                    method, url, content=body, headers=dict(headers), extensions={"trace": progress}
                 ) as response,
             ):
                 tracing.http_status(response.status_code)

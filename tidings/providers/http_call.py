@@ -95,12 +95,25 @@ async def post(
     Raises TransientFailure if no connection came about, PermanentFailure if the URL cannot be called at
     all, UnknownOutcome if the request may have gone out and no answer came.
     """
+    return await call(session, "POST", url, body, headers, answer_bytes=answer_bytes)
+
+
+async def call(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    answer_bytes: int = _EXCERPT_BYTES,
+) -> HttpAnswer:
+    """One request by another method. All else is as with `post`."""
     progress = _Progress()
     try:
         # In one piece, a large body would hold up every other send of this process.
-        data = io.BytesIO(body) if len(body) > _LARGE_BYTES else body
-        async with session.post(
-            url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=progress
+        data = io.BytesIO(body) if body is not None and len(body) > _LARGE_BYTES else body
+        async with session.request(
+            method, url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=progress
         ) as response:
             tracing.http_status(response.status)
             return HttpAnswer(response.status, response.headers, await _excerpt(response, answer_bytes))

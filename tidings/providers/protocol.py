@@ -96,3 +96,15 @@ class NeedsSettings(Protocol):
     def missing(self) -> str | None:
         """The setting without which nothing can be sent; None if all are there."""
         ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A provider that can tell whether it would be let in."""
+
+    async def check(self) -> str:
+        """What was found, in few words without secrets, once our credentials have been taken. Sends nothing.
+
+        Raises SendFailure as `send` does. Only called on a provider that is set up.
+        """
+        ...

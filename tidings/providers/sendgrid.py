@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr
 from tidings.domain.providers import NOTIFICATION_HEADER
 from tidings.errors import PermanentFailure, ProviderMisconfigured, SendFailure, TransientFailure
 from tidings.providers.api_answer import ANSWER_BYTES, bare, failure, json_object, kind_of
-from tidings.providers.http_call import HttpAnswer, open_session, post
+from tidings.providers.http_call import HttpAnswer, call, open_session, post
 from tidings.providers.http_outcome import LONGEST_RETRY_AFTER, TOO_SOON, retry_after
 from tidings.providers.mail import Sender, envelope_address, parse_sender
 from tidings.providers.protocol import Acceptance, OutgoingAttachment, OutgoingMessage
@@ -31,8 +31,12 @@ from tidings.settings import ProviderSettings, Settings
 NOTIFICATION_ARGUMENT = "tidings_notification"
 """The custom argument that carries the notification's id."""
 
+_OK = 200
 _ACCEPTED = 202
 _TOO_MANY = 429
+_SEND = "mail.send"
+_SCOPES_BYTES = 65_536
+"""A key that may do all has some hundred scopes."""
 
 
 class SendgridSettings(Settings):
@@ -92,6 +96,7 @@ class SendgridProvider:
     def __init__(self, settings: ProviderSettings, own: SendgridSettings) -> None:
         self._settings = settings
         self._url = f"{own.sendgrid_url.rstrip('/')}/v3/mail/send"
+        self._scopes_url = f"{own.sendgrid_url.rstrip('/')}/v3/scopes"
         self._key = own.sendgrid_api_key
         self._sender = (
             parse_sender(own.sendgrid_from, "TIDINGS_SENDGRID_FROM")
@@ -125,17 +130,32 @@ class SendgridProvider:
             body = await asyncio.to_thread(_request_body, message, self._sender)
         else:
             body = _request_body(message, self._sender)
-        headers = {
-            "Authorization": f"Bearer {self._key.get_secret_value()}",
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-        }
-        if self._session is None:
-            self._session = open_session(self._settings)
-        answer = await post(self._session, self._url, body, headers, answer_bytes=ANSWER_BYTES)
+        headers = {**self._headers(), "Content-Type": "application/json"}
+        answer = await post(self._opened(), self._url, body, headers, answer_bytes=ANSWER_BYTES)
         if answer.status != _ACCEPTED:
             raise failure_for(answer)
         return Acceptance(reference=answer.headers.get("X-Message-Id"))
+
+    async def check(self) -> str:
+        """Ask what the key may do (https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions)."""
+        answer = await call(
+            self._opened(), "GET", self._scopes_url, None, self._headers(), answer_bytes=_SCOPES_BYTES
+        )
+        if answer.status != _OK:
+            raise failure_for(answer)
+        scopes = json_object(answer.text).get("scopes")
+        if not isinstance(scopes, list) or _SEND not in scopes:
+            raise ProviderMisconfigured("sendgrid_scope", f"the API key lacks the scope {_SEND}")
+        return f"the API key may send ({_SEND})"
+
+    def _headers(self) -> dict[str, str]:
+        key = self._key.get_secret_value() if self._key else ""
+        return {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = open_session(self._settings)
+        return self._session
 
     async def aclose(self) -> None:
         """Close pooled connections."""

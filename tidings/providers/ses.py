@@ -113,6 +113,17 @@ class SesProvider:
         answer = await self._client.call("send_email", message.key, parameters)
         return Acceptance(reference=answer.get("MessageId"))
 
+    async def check(self) -> str:
+        """Ask for the account's state (`ses:GetAccount`)."""
+        answer = await self._client.asked("get_account")
+        if answer is None:
+            return "AWS knows our credentials, which may not ask for the account's state (ses:GetAccount)"
+        if answer.get("SendingEnabled") is False:
+            raise ProviderMisconfigured("ses_sending", "sending is paused for this account and region")
+        if answer.get("ProductionAccessEnabled") is False:
+            return "AWS takes our credentials; the account is in SES's own sandbox: verified recipients alone"
+        return "AWS takes our credentials, and the account may send"
+
     async def aclose(self) -> None:
         """Close pooled connections."""
         await self._client.aclose()

@@ -70,6 +70,19 @@ class SmtpProvider:
                 self._pool.put_back(connection)
         return Acceptance(reference=queue_id(reply) or mail.message_id)
 
+    async def check(self) -> str:
+        """Connect, encrypt and log in."""
+        connection = SmtpConnection(self._settings, self._tls)
+        try:
+            async with asyncio.timeout(self._settings.provider_connect_timeout):
+                await connection.open()
+        except TimeoutError as error:
+            raise TransientFailure(SILENT, "the server did not answer in time") from error
+        connection.close()
+        user = self._settings.smtp_username
+        as_whom = f"logged in as {user}" if user else "without a log-in"
+        return f"{self._settings.smtp_host}:{self._settings.smtp_port} greets us, {as_whom}"
+
     async def aclose(self) -> None:
         """Close the idle connections; those in use close after their mail."""
         self._pool.close()

@@ -109,6 +109,12 @@ class SnsProvider:
         answer = await self._client.call("publish", message.key, parameters)
         return Acceptance(reference=answer.get("MessageId"))
 
+    async def check(self) -> str:
+        """Ask for the account's SMS preferences (`sns:GetSMSAttributes`)."""
+        if await self._client.asked("get_sms_attributes") is None:
+            return "AWS knows our credentials, which may not ask for preferences (sns:GetSMSAttributes)"
+        return "AWS takes our credentials"
+
     async def aclose(self) -> None:
         """Close pooled connections."""
         await self._client.aclose()

@@ -26,12 +26,13 @@ from tidings.errors import (
 )
 from tidings.providers.api_answer import ANSWER_BYTES, bare, failure, json_object, kind_of
 from tidings.providers.callbacks.addresses import callback_url
-from tidings.providers.http_call import HttpAnswer, open_session, post
+from tidings.providers.http_call import HttpAnswer, call, open_session, post
 from tidings.providers.http_outcome import TOO_SOON, retry_after
 from tidings.providers.protocol import Acceptance, OutgoingMessage
 from tidings.providers.wording import shown
 from tidings.settings import ProviderSettings, Settings
 
+_OK = 200
 _CREATED = 201
 
 
@@ -123,7 +124,12 @@ class TwilioProvider:
 
     def __init__(self, settings: ProviderSettings, own: TwilioSettings) -> None:
         self._settings = settings
-        self._url = f"{own.twilio_url.rstrip('/')}/2010-04-01/Accounts/{own.twilio_account_sid}/Messages.json"
+        account = f"{own.twilio_url.rstrip('/')}/2010-04-01/Accounts/{own.twilio_account_sid}"
+        self._url = f"{account}/Messages.json"
+        # An API key may read all but the account itself.
+        self._check_url = (
+            f"{account}{'/IncomingPhoneNumbers.json?PageSize=1' if own.twilio_api_key else '.json'}"
+        )
         self._sender = {
             name: value
             for name, value in (
@@ -182,13 +188,27 @@ class TwilioProvider:
             # No deduplication: it lets a log between us and Twilio name the notification.
             NOTIFICATION_HEADER: message.key,
         }
-        if self._session is None:
-            self._session = open_session(self._settings)
-        answer = await post(self._session, self._url, body, headers, answer_bytes=ANSWER_BYTES)
+        answer = await post(self._opened(), self._url, body, headers, answer_bytes=ANSWER_BYTES)
         if answer.status != _CREATED:
             raise failure_for(answer)
         sid = json_object(answer.text).get("sid")
         return Acceptance(reference=sid if isinstance(sid, str) else None)
+
+    async def check(self) -> str:
+        """Read the account, or with an API key its numbers."""
+        headers = {"Authorization": self._authorization, "Accept": "application/json"}
+        answer = await call(self._opened(), "GET", self._check_url, None, headers, answer_bytes=ANSWER_BYTES)
+        if answer.status != _OK:
+            raise failure_for(answer)
+        status = json_object(answer.text).get("status")
+        if isinstance(status, str) and status != "active":
+            raise ProviderMisconfigured("twilio_account", shown(f"the account is {status}"))
+        return "the account takes our credentials"
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = open_session(self._settings)
+        return self._session
 
     async def aclose(self) -> None:
         """Close pooled connections."""

@@ -74,6 +74,11 @@ class WebhookProvider:
             raise failure
         return Acceptance(response=answer.text)
 
+    async def check(self) -> str:
+        """The secret was read when this was built; whom to call, each notification says."""
+        signed = "signed" if self._settings.webhook_secret else "unsigned, but for endpoints with a secret"
+        return f"calls are {signed}"
+
     async def aclose(self) -> None:
         """Close pooled connections."""
         if self._session is not None:

@@ -14,6 +14,7 @@ from tidings.settings.delivery import DeliverySettings
 from tidings.settings.logs import LogFormat, LogSettings
 from tidings.settings.providers import ProviderSettings, SmtpTls, WebhookKeySettings
 from tidings.settings.sandbox import SandboxSettings
+from tidings.settings.temporal import TemporalSettings
 from tidings.settings.tokens import TokenSettings
 from tidings.settings.worker import WorkerSettings
 
@@ -30,6 +31,7 @@ __all__ = [
     "SandboxSettings",
     "Settings",
     "SmtpTls",
+    "TemporalSettings",
     "TokenSettings",
     "WebhookKeySettings",
     "WorkerSettings",

@@ -22,7 +22,7 @@ from tidings.domain.record import NotificationRecord
 from tidings.domain.vocabulary import Status
 from tidings.messages.delivery import DeliveryRequest, DeliveryResult, SignalNote, StatusReport
 from tidings.temporal import names, story
-from tidings.temporal.calls import translated
+from tidings.temporal.calls import is_absence, translated
 from tidings.temporal.correlation import Headers, going_on_from
 from tidings.temporal.encryption.converter import of_workflow
 from tidings.temporal.start_options import start_options
@@ -106,7 +106,7 @@ class NotificationWorkflows:
                     await self._request(handle)
                 await handle.signal(names.SIGNAL_CANCEL, args=arguments, rpc_timeout=self._timeout)
             except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:
+                if is_absence(error):
                     return False
                 raise
         return True
@@ -117,7 +117,7 @@ class NotificationWorkflows:
             try:
                 await self._handle(notification_id).signal(names.SIGNAL_RECEIPT, rpc_timeout=self._timeout)
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_absence(error):
                     raise
 
     async def keep_receipt(self, receipt: Receipt) -> None:
@@ -162,7 +162,7 @@ class NotificationWorkflows:
         try:
             return await handle.describe(rpc_timeout=self._timeout)
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_absence(error):
                 return None
             raise
 
@@ -207,8 +207,7 @@ class NotificationWorkflows:
             return None
         except RPCError as error:
             # FAILED_PRECONDITION: the workflow has never been taken up by a worker.
-            if error.status in (
-                RPCStatusCode.NOT_FOUND,
+            if is_absence(error) or error.status in (
                 RPCStatusCode.DEADLINE_EXCEEDED,
                 RPCStatusCode.CANCELLED,
                 RPCStatusCode.FAILED_PRECONDITION,

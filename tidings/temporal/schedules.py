@@ -24,7 +24,7 @@ from tidings.domain.schedule import Firing, Schedule, ScheduleListing, ScheduleP
 from tidings.errors import InvalidSubmission, OrchestratorUnavailable
 from tidings.messages.schedules import FireRequest, FireResult, ScheduleMemo
 from tidings.temporal import names
-from tidings.temporal.calls import translated
+from tidings.temporal.calls import is_absence, translated
 from tidings.temporal.encryption.converter import of_workflow
 from tidings.temporal.schedule_form import memo, search_attributes, temporal_schedule
 
@@ -112,7 +112,7 @@ class NotificationSchedules:
             try:
                 await handle.delete(rpc_timeout=self._rpc_timeout)
             except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:  # another call was faster
+                if not is_absence(error):  # another call was faster
                     raise
         return True
 
@@ -162,7 +162,7 @@ class NotificationSchedules:
         try:
             description = await handle.describe(rpc_timeout=self._rpc_timeout)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if is_absence(error):
                 return None
             raise
         if description.typed_search_attributes.get(names.NOTIFICATION_TENANT) != tenant:
@@ -207,7 +207,7 @@ class NotificationSchedules:
                 for result in await of_workflow(self._client, workflow_id).decode(payloads, [FireResult]):
                     return FireResult.model_validate(result).notification_id
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if not is_absence(error):
                 raise
         return None
 
