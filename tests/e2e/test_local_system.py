@@ -3,12 +3,14 @@
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.e2e.local_system import Caller, LocalSystem
+from tests.integration.command_line import tidings
 from tests.support import eventually
 
 EMAIL = {"channel": "email", "subject": "Your order has shipped", "body": "It arrives on Tuesday."}
@@ -88,6 +90,18 @@ async def test_what_was_in_flight_goes_on_after_a_clean_stop_and_after_a_kill(
     assert again["attempts"][0]["outcome"] == "transient"
     other = await caller.submit(**EMAIL, recipient="temporary-failure-1-b@example.com")
     await caller.until(other["id"], "retrying")
+
+    # A command beside it seals its reason with the same key; Temporal's files hold nothing of it all.
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    third = await caller.submit(**EMAIL, recipient="third@example.com", send_at=later)
+    beside = {"TIDINGS_UP_DATA": str(system.data), "TIDINGS_CODEC_KEYS": ""}
+    ended = await tidings("cancel", third["id"], "--reason", "somebody asked for it", **beside)
+    assert (ended.status, ended.out) == (0, f"{third['id']}  cancelled\n"), ended.err
+    files = [file.read_bytes() for file in (system.data / "temporal").iterdir()]
+    assert sum(file.count(b"binary/encrypted") for file in files) > 10
+    for word in (EMAIL["subject"], EMAIL["body"], "third@example.com", "somebody asked for it"):
+        assert not any(word.encode() in file for file in files)
+
     assert system.process is not None
     system.process.kill()
     await system.process.wait()

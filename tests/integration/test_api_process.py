@@ -27,6 +27,7 @@ async def api_process(port: int, **environment: str) -> AsyncIterator[asyncio.su
         env={
             "PATH": os.environ["PATH"],
             "TIDINGS_API_PORT": str(port),
+            "TIDINGS_CODEC_KEYS": CODEC_KEYS,
             "TIDINGS_DATABASE_URL": "postgresql://tidings:hidden@127.0.0.1:1/tidings",
             "TEMPORAL_ADDRESS": "127.0.0.1:1",
             "TEMPORAL_CONFIG_FILE": os.devnull,
