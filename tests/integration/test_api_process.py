@@ -31,7 +31,6 @@ async def api_process(port: int, **environment: str) -> AsyncIterator[asyncio.su
             "TIDINGS_DATABASE_URL": "postgresql://tidings:hidden@127.0.0.1:1/tidings",
             "TEMPORAL_ADDRESS": "127.0.0.1:1",
             "TEMPORAL_CONFIG_FILE": os.devnull,
-            "TIDINGS_CODEC_KEYS": CODEC_KEYS,
             **environment,
         },
         stdout=asyncio.subprocess.PIPE,
