@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
 from api.admission import Admission
 from api.backlog import ShownBacklog

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.encryption import CODEC_KEYS
 from tests.integration.api import Api, make_key, running_api
 from tests.support import free_port
 from tests.worker_process import worker_process
@@ -42,7 +43,7 @@ async def target(database_url: str, folder: Path) -> AsyncIterator[Api]:
     key, _ = await make_key(database_url, "fuzz")
     temporal = TemporalServer(free_port(), free_port(), db_file=None, log_file=folder / "temporal.log")
     await temporal.start()
-    environment = {"TIDINGS_WEBHOOK_SIGNING_KEY": _SIGNING_KEY}
+    environment = {"TIDINGS_WEBHOOK_SIGNING_KEY": _SIGNING_KEY, "TIDINGS_CODEC_KEYS": CODEC_KEYS}
     # Patient enough for a machine that has other things to do.
     settings: dict[str, Any] = {"cancel_wait": 0.2, "start_timeout": 20}
     try:

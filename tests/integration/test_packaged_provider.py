@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.api_process import api_process, is_live
+from tests.encryption import CODEC_KEYS
 from tests.integration.api import make_key, reaches, running_api
 from tests.integration.command_line import tidings
 from tests.packaged_provider import ROOT, installed, package, written
@@ -193,7 +194,11 @@ async def test_a_broken_package_stops_the_worker_with_one_line_and_the_api_not_a
     taken = "provider 'smtp' of tidings-owl 2.5 (json:loads): the name is taken by Tidings itself"
     environment = {"PYTHONPATH": path_of(site)}
 
-    profile = {"TEMPORAL_ADDRESS": temporal_server.address, "TEMPORAL_CONFIG_FILE": os.devnull}
+    profile = {
+        "TEMPORAL_ADDRESS": temporal_server.address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "TIDINGS_CODEC_KEYS": CODEC_KEYS,
+    }
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker"),
         cwd=ROOT,
