@@ -127,7 +127,7 @@ def _steer(
     selection = chosen(mass, ids or [], possible)
     if selection is not None:
         return steer_selection(mass, selection, note, many)
-    answers = asyncio.run(_all(one, dict.fromkeys(ids or ()), note))
+    answers = asyncio.run(_all(one, list(dict.fromkeys(ids or ())), note))
     if mass.as_json:
         screen.print_json([asdict(answer) for answer in answers])
     else:
@@ -138,7 +138,7 @@ def _steer(
     return None
 
 
-async def _all(action: Action, ids: dict[UUID, None], note: SignalNote) -> list[Answer]:
+async def _all(action: Action, ids: list[UUID], note: SignalNote) -> list[Answer]:
     from tidings.temporal.notifications import NotificationWorkflows
 
     workflows = NotificationWorkflows(await connected(), "")
