@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import aiohttp
@@ -15,23 +15,29 @@ ROOT = Path(__file__).parents[1]
 
 
 @asynccontextmanager
-async def api_process(port: int, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run an API for the block, without Postgres and Temporal unless the environment names them."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api"),
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "TIDINGS_API_PORT": str(port),
-            "TIDINGS_DATABASE_URL": "postgresql://tidings:hidden@127.0.0.1:1/tidings",
-            "TEMPORAL_ADDRESS": "127.0.0.1:1",
-            "TEMPORAL_CONFIG_FILE": os.devnull,
-            "TIDINGS_CODEC_KEYS": CODEC_KEYS,
-            **environment,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def api_process(
+    port: int, log: Path | None = None, /, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run an API for the block, without Postgres and Temporal unless the environment names them.
+
+    What it says goes to pipes, or into `log`.
+    """
+    with log.open("wb") if log else nullcontext(asyncio.subprocess.PIPE) as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "api"),
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "TIDINGS_API_PORT": str(port),
+                "TIDINGS_DATABASE_URL": "postgresql://tidings:hidden@127.0.0.1:1/tidings",
+                "TEMPORAL_ADDRESS": "127.0.0.1:1",
+                "TEMPORAL_CONFIG_FILE": os.devnull,
+                "TIDINGS_CODEC_KEYS": CODEC_KEYS,
+                **environment,
+            },
+            stdout=output,
+            stderr=output,
+        )
     try:
         yield process
     finally:

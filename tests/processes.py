@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,12 +12,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.api_process import api_process
 from tests.integration.api import make_key
 from tests.integration.command_line import Ended, tidings
 from tests.support import eventually, free_port
 from tests.worker_process import WorkerProcess, worker_process
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -128,6 +126,7 @@ async def running_system(
         "TIDINGS_DATABASE_URL": database_url,
         "TIDINGS_URL": f"http://127.0.0.1:{port}",
         "TIDINGS_API_KEY": key,
+        "TIDINGS_LOG_FORMAT": "json",
     }
     logs = [folder / "api.log", folder / "worker.log"]
     async with AsyncExitStack() as stack:
@@ -140,7 +139,7 @@ async def running_system(
                 **environment,
             )
         )
-        api = await stack.enter_async_context(_api(logs[0], port, surroundings | environment))
+        api = await stack.enter_async_context(api_process(port, logs[0], **surroundings, **environment))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         system = System(f"http://127.0.0.1:{port}", key, api, worker, logs, session, surroundings)
 
@@ -152,29 +151,3 @@ async def running_system(
 
         await eventually(ready, timeout=60)
         yield system
-
-
-@asynccontextmanager
-async def _api(
-    log: Path, port: int, environment: dict[str, str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "api"),
-            cwd=ROOT,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                "TIDINGS_LOG_FORMAT": "json",
-                "TIDINGS_API_PORT": str(port),
-                **environment,
-            },
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
