@@ -143,7 +143,7 @@ async def test_https_where_http_is_spoken() -> None:
     "command",
     [
         *(("keys", "list"), ("tenants", "list"), ("tokens", "list"), ("suppressions", "list")),
-        *(("keys", "revoke", ID), ("migrate",)),
+        *(("keys", "revoke", ID), ("migrate", "--database-only")),
     ],
 )
 async def test_postgres_is_away(command: tuple[str, ...]) -> None:

@@ -122,7 +122,7 @@ async def test_nothing_of_a_notification_is_in_clear_but_its_story(
     lines = [json.loads(line.data) for line in open_lines if "tidings-clear" in line.metadata]
     assert "email notification, normal priority" in lines
     assert any(line.startswith("attempt 1 by ") for line in lines)
-    assert "| 1 | smtp | transient | smtp_451 |" in metadata.current_details
+    assert "| transient, `smtp_451`: a passing cause |" in metadata.current_details
 
 
 async def test_what_a_query_answers_is_sealed(temporal_client: Client, keyless: Client) -> None:

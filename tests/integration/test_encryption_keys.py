@@ -172,8 +172,8 @@ async def test_a_command_without_the_key_says_so_on_one_line_and_signals_nothing
             TEMPORAL_CONFIG_FILE=os.devnull,
             TIDINGS_CODEC_KEYS=str(B),
         )
-        assert (ended.status, ended.out) == (1, "")
-        assert ended.err == f"tidings: {LACKS_A}\n"
+        assert (ended.status, ended.err) == (1, "")
+        assert ended.out == f"{notification.id}  not done: {LACKS_A}\n"
         kinds = {event.event_type for event in (await handle.fetch_history()).events}
         assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED not in kinds
         await handle.terminate()
