@@ -11,7 +11,7 @@ from tests.encryption import CODEC_KEYS, KEY, OTHER_KEY
 from tidings.cli.main import app
 from tidings.errors import SetupError
 from tidings.settings import CodecSettings
-from tidings.temporal.encryption.keys import Key, Keyring, keyring, new_key, written
+from tidings.temporal.encryption.keys import NO_KEYS, Key, Keyring, keyring, new_key, written
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECRET = base64.b64encode(b"secret" * 10).decode()
@@ -76,7 +76,7 @@ def test_without_keys_nothing_starts_and_the_remedy_is_named() -> None:
 
 def test_switched_off_no_keys_are_needed_and_those_given_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDINGS_CODEC", "off")
-    assert keyring(CodecSettings.load()) is None
+    assert keyring(CodecSettings.load()) == NO_KEYS
     monkeypatch.setenv("TIDINGS_CODEC_KEYS", CODEC_KEYS)
     assert keyring(CodecSettings.load()) == Keyring((KEY,), seals=False)
 

@@ -31,7 +31,7 @@ class LocalCodec:
         settings = CodecSettings.load()
         if settings.codec == "off" or settings.codec_keys is not None or settings.codec_keys_file is not None:
             given = keyring(settings)
-            return cls(settings.codec, written(given.keys) if given else "", is_the_users=True)
+            return cls(settings.codec, written(given.keys), is_the_users=True)
         kept = folder.secret(_FILE)
         if kept is None:
             kept = str(new_key(now=datetime.now(UTC)))

@@ -20,7 +20,7 @@ _KEYS = "TIDINGS_CODEC_KEYS"
 _KEYS_FILE = "TIDINGS_CODEC_KEYS_FILE"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _MOST_FILE_BYTES = 100_000
-_NO_KEYS = (
+_LACKING = (
     f"No key to seal what Temporal keeps with: make one with `tidings codec new-key` and set {_KEYS} to it,"
     " the same for the API, the workers and the command line (or TIDINGS_CODEC=off, to keep all in clear)."
 )
@@ -74,8 +74,12 @@ class Keyring:
         raise UnknownCodecKey(id)
 
 
-def keyring(settings: CodecSettings) -> Keyring | None:
-    """The keys that the settings name; None: `TIDINGS_CODEC=off`, and none for what was sealed before.
+NO_KEYS = Keyring((), seals=False)
+"""`TIDINGS_CODEC=off`, and none for what was sealed before, which is refused as by whoever lacks a key."""
+
+
+def keyring(settings: CodecSettings) -> Keyring:
+    """The keys that the settings name.
 
     Raises SetupError if there is no key and it is not `off`, or if a key cannot be read.
     """
@@ -87,8 +91,8 @@ def keyring(settings: CodecSettings) -> Keyring | None:
     if settings.codec_keys_file is not None:
         return Keyring.parse(_read(settings.codec_keys_file), setting=_KEYS_FILE, seals=seals)
     if seals:
-        raise SetupError(_NO_KEYS)
-    return None
+        raise SetupError(_LACKING)
+    return NO_KEYS
 
 
 def new_key(id: str | None = None, *, now: datetime) -> Key:
