@@ -96,8 +96,9 @@ def keyring(settings: CodecSettings) -> Keyring:
 
 
 def new_key(id: str | None = None, *, now: datetime) -> Key:
-    """A random key, by default named for the day: `k20261121`. Raises SetupError for a bad id."""
-    id = f"k{now:%Y%m%d}" if id is None else id
+    """A random key, by default named for the day: `k261121`. Raises SetupError for a bad id."""
+    # One digit more, and the log would mask it as a number to call.
+    id = f"k{now:%y%m%d}" if id is None else id
     if not _ID.fullmatch(id):
         raise SetupError("A key's id is 1 to 32 letters, digits, dots, dashes and underscores.")
     return Key(id, secrets.token_bytes(KEY_BYTES))
