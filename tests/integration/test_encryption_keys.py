@@ -22,7 +22,7 @@ from tidings.local.temporal_server import NAMESPACE, TemporalServer
 from tidings.messages.delivery import DeliveryResult
 from tidings.temporal import names
 from tidings.temporal.encryption.converter import data_converter
-from tidings.temporal.encryption.keys import Key, Keyring, written
+from tidings.temporal.encryption.keys import NO_KEYS, Key, Keyring, written
 
 A, B = KEY, OTHER_KEY
 LACKS_A = f"Sealed with the key '{A.id}', which this process does not have: add it to TIDINGS_CODEC_KEYS."
@@ -32,9 +32,12 @@ HOURS = RetrySchedule(attempts=5, first=3_600, factor=1, cap=3_600, jitter=0)
 
 async def client_with(server: TemporalServer, *keys: Key) -> Client:
     """A connection of a process that has these keys."""
-    return await Client.connect(
-        server.address, namespace=NAMESPACE, data_converter=data_converter(Keyring(keys))
-    )
+    return await client_of(server, Keyring(keys))
+
+
+async def client_of(server: TemporalServer, keys: Keyring) -> Client:
+    """A connection of a process that has this keyring."""
+    return await Client.connect(server.address, namespace=NAMESPACE, data_converter=data_converter(keys))
 
 
 def handle_of(client: Client, handle: Handle) -> Handle:
@@ -50,12 +53,16 @@ async def failed_tasks(handle: Handle) -> list[Failure]:
     ]
 
 
+@pytest.mark.parametrize(
+    "lacks", [Keyring((B,)), NO_KEYS], ids=["another key", "switched off, and no key kept"]
+)
 async def test_a_worker_without_the_key_leaves_the_notification_to_one_that_has_it(
-    temporal_server: TemporalServer,
+    lacks: Keyring, temporal_server: TemporalServer
 ) -> None:
     writer = await client_with(temporal_server, A)
     log = InMemoryDeliveryLog()
-    async with delivery_worker(await client_with(temporal_server, B), log=log) as without:
+    lacking = await client_of(temporal_server, lacks)
+    async with delivery_worker(lacking, log=log) as without:
         without.client = writer
         _, handle = await without.start()
         failure, *_ = await eventually(lambda: failed_tasks(handle))
@@ -64,7 +71,7 @@ async def test_a_worker_without_the_key_leaves_the_notification_to_one_that_has_
         assert failure.application_failure_info.type == "UnknownCodecKey"
         assert failure.stack_trace == ""
         # The same worker goes on with what it can open.
-        without.client = await client_with(temporal_server, B)
+        without.client = lacking
         _, other = await without.start()
         assert (await other.result()).state.status is Status.SENT
         assert len(without.provider.calls) == 1
@@ -104,11 +111,7 @@ async def test_keys_are_rotated_under_notifications_that_are_under_way(
 
 async def test_switched_off_what_was_sealed_goes_on_in_clear(temporal_server: TemporalServer) -> None:
     on = await client_with(temporal_server, A)
-    off = await Client.connect(
-        temporal_server.address,
-        namespace=NAMESPACE,
-        data_converter=data_converter(Keyring((A,), seals=False)),
-    )
+    off = await client_of(temporal_server, Keyring((A,), seals=False))
     log = InMemoryDeliveryLog()
     async with delivery_worker(on, [BUSY], retry=HOURS, log=log) as delivery:
         _, handle = await delivery.start()
@@ -124,9 +127,7 @@ async def test_switched_off_what_was_sealed_goes_on_in_clear(temporal_server: Te
 async def test_what_was_written_before_there_were_keys_goes_on_sealed(
     temporal_server: TemporalServer, temporal_client: Client
 ) -> None:
-    before = await Client.connect(
-        temporal_server.address, namespace=NAMESPACE, data_converter=data_converter(None)
-    )
+    before = await client_of(temporal_server, NO_KEYS)
     log = InMemoryDeliveryLog()
     async with delivery_worker(before, [BUSY], retry=HOURS, log=log) as delivery:
         _, handle = await delivery.start()
@@ -140,11 +141,17 @@ async def test_what_was_written_before_there_were_keys_goes_on_sealed(
     assert result.metadata["encoding"] == b"binary/encrypted"
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"TIDINGS_CODEC_KEYS": str(B)}, id="another key"),
+        pytest.param({"TIDINGS_CODEC": "off", "TIDINGS_CODEC_KEYS": ""}, id="switched off, and no key kept"),
+    ],
+)
 async def test_an_api_without_the_key_answers_503_and_one_with_it_answers(
-    temporal_server: TemporalServer, database_url: str
+    other: dict[str, str], temporal_server: TemporalServer, database_url: str
 ) -> None:
     key, _ = await make_key(database_url)
-    other = {"TIDINGS_CODEC_KEYS": str(B)}
     async with running_api(database_url, temporal_server.address, key=key) as api:
         id = await api.submitted()
         async with running_api(database_url, temporal_server.address, key=key, environment=other) as without:

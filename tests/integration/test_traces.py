@@ -9,6 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from temporalio.client import Client
 
 from tests.collector import attributes, collecting
+from tests.encryption import CONVERTER
 from tests.processes import running_system, target
 from tests.support import eventually, free_port
 from tests.worker_process import worker_process
@@ -229,7 +230,7 @@ async def test_trace_and_request_go_over_to_the_next_run_of_a_long_history(
     )
     await server.start()
     try:
-        client = await Client.connect(server.address)
+        client = await Client.connect(server.address, data_converter=CONVERTER)
         async with (
             collecting() as collector,
             target() as called,

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from tests.replay.recorded import HISTORIES, name, read, write
 from tests.replay.replaying import replay
@@ -23,7 +24,6 @@ from tests.replay.stage import Scenario
 from tests.support import free_port
 from tidings.local.temporal_server import NAMESPACE, TemporalServer
 from tidings.process import end
-from tidings.temporal.encryption.converter import data_converter
 
 HANDS_OVER_EARLY = ("limit.historyCount.suggestContinueAsNew=20",)
 """What makes a history of 20 events a long one; by default it is 4,096."""
@@ -68,7 +68,7 @@ async def _client(settings: Sequence[str]) -> AsyncIterator[Client]:
         try:
             # In clear: a history is to be read by people, and what it tells is made up.
             yield await Client.connect(
-                server.address, namespace=NAMESPACE, data_converter=data_converter(None)
+                server.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
             )
         finally:
             await server.stop(hurry=True)

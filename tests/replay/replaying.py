@@ -5,10 +5,10 @@ import textwrap
 from collections.abc import Sequence
 
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from tidings.temporal.encryption.converter import data_converter
 from workflows.deliver_notification import DeliverNotification
 from workflows.fire_schedule import FireSchedule
 from workflows.record_receipt import RecordReceipt
@@ -58,7 +58,7 @@ async def replay_in_the_open(histories: Sequence[WorkflowHistory]) -> None:
 
 def _replayer(workflows: Sequence[type], runner: WorkflowRunner) -> Replayer:
     # The histories are in clear, and what goes wrong with one is to be read.
-    return Replayer(workflows=workflows, workflow_runner=runner, data_converter=data_converter(None))
+    return Replayer(workflows=workflows, workflow_runner=runner, data_converter=pydantic_data_converter)
 
 
 def _in_words(failure: Exception) -> str:

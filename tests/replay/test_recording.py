@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from tests.replay.record import keep, record
 from tests.replay.recorded import HISTORIES, read
 from tests.replay.replaying import replay
 from tests.replay.scenarios import SCENARIOS
 from tidings.local.temporal_server import TemporalServer
-from tidings.temporal.encryption.converter import data_converter
 
 
 @pytest.mark.parametrize("name", ["sent_at_once", "outage_in_persist"])
 async def test_a_recorded_history_replays_is_scrubbed_and_has_the_id_it_always_has(
     name: str, temporal_server: TemporalServer, tmp_path: Path
 ) -> None:
-    client = await Client.connect(temporal_server.address, data_converter=data_converter(None))
+    client = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
     path = await record(SCENARIOS[name], client, tmp_path)
     await replay(name, read(path))
     assert read(path).workflow_id == read(HISTORIES / path.name).workflow_id

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 
 from tests.encryption import CODEC_KEYS, KEY, OTHER_KEY
 from tidings.cli.main import app
-from tidings.errors import SetupError
+from tidings.domain.masking import masked
+from tidings.errors import SetupError, UnknownCodecKey
 from tidings.settings import CodecSettings
-from tidings.temporal.encryption.keys import Key, Keyring, keyring, new_key, written
+from tidings.temporal.encryption.keys import NO_KEYS, Key, Keyring, keyring, new_key, written
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECRET = base64.b64encode(b"secret" * 10).decode()
@@ -76,7 +77,7 @@ def test_without_keys_nothing_starts_and_the_remedy_is_named() -> None:
 
 def test_switched_off_no_keys_are_needed_and_those_given_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDINGS_CODEC", "off")
-    assert keyring(CodecSettings.load()) is None
+    assert keyring(CodecSettings.load()) == NO_KEYS
     monkeypatch.setenv("TIDINGS_CODEC_KEYS", CODEC_KEYS)
     assert keyring(CodecSettings.load()) == Keyring((KEY,), seals=False)
 
@@ -124,7 +125,8 @@ def test_two_places_for_keys_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_new_key_is_named_for_its_day_and_is_never_the_same() -> None:
     keys = {new_key(now=NOW) for _ in range(10)}
-    assert {key.id for key in keys} == {"k20261121"}
+    assert {key.id for key in keys} == {"k261121"}
+    assert "'k261121'" in masked(str(UnknownCodecKey("k261121"))), "the log has to name it"
     assert len({key.secret for key in keys}) == 10
     assert all(len(key.secret) == 32 for key in keys)
 

@@ -7,7 +7,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 
-from tidings.errors import QueryTooSlow, StorageUnavailable
+from tidings.errors import QueryTooSlow, StorageUnavailable, UnknownCodecKey
 from tidings.temporal.failures import SENTENCES, UNFORESEEN, FailureType, TypedFailureConverter
 
 CONVERTER = dataclasses.replace(pydantic_data_converter, failure_converter_class=TypedFailureConverter)
@@ -89,3 +89,16 @@ async def test_what_temporal_itself_says_stays() -> None:
     failure = await converted(CancelledError("Cancelled"))
     assert failure.message == "Cancelled"
     assert failure.stack_trace == ""
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["as it is", "in the SDK's words"])
+async def test_whoever_lacks_a_key_reads_that_it_is_lacking(wrapped: bool) -> None:
+    lacking = UnknownCodecKey("old")
+    error = ApplicationError("Failed decoding arguments")
+    error.__cause__ = lacking
+    failure = Failure()
+    await CONVERTER.encode_failure(error if wrapped else lacking, failure)
+    assert failure.message == str(lacking)
+    assert failure.application_failure_info.type == "UnknownCodecKey"
+    assert not failure.HasField("encoded_attributes")
+    assert not failure.HasField("cause")

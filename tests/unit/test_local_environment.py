@@ -111,6 +111,15 @@ def test_a_codec_that_the_user_set_up_stands(
     assert not (tmp_path / "codec_keys").exists()
 
 
+def test_switched_off_the_kept_key_still_opens_what_it_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = environment(tmp_path)["TIDINGS_CODEC_KEYS"]
+    monkeypatch.setenv("TIDINGS_CODEC", "off")
+    told = environment(tmp_path)
+    assert (told["TIDINGS_CODEC"], told["TIDINGS_CODEC_KEYS"]) == ("off", key)
+
+
 def test_what_the_user_set_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("TIDINGS_SMTP_HOST=mail.example.com\n")
     monkeypatch.setenv("TIDINGS_WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8")

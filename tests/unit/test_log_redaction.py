@@ -206,3 +206,35 @@ def test_what_temporal_adds_to_its_lines_is_named_as_in_ours(capsys: pytest.Capt
     assert (line["activity"], line["activity_attempt"]) == ("persist", 2)
     assert "temporal_activity" not in line
     assert line["message"] == "Completing activity as failed"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_that_somebody_sent_steers_the_terminal_or_makes_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], form: LogFormat
+) -> None:
+    sent = "x\x1b[2J\x9b2J\x07\r\u202e\ny\ud800"
+
+    def say() -> None:
+        log = structlog.get_logger("api")
+        log.info("request", path=f"/v1/{sent}", reason=sent, whole=[sent])
+        log.info("request", **{f"name{sent}": 1})
+        logging.getLogger("some.library").warning("it said %s", sent)
+
+    said = written(capsys, form, say)
+    assert [line for line in said.splitlines() if not line.isprintable()] == []
+    assert said.count("\n") == 3
+
+
+def test_an_exception_on_a_terminal_keeps_its_lines_and_steers_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def say() -> None:
+        try:
+            raise ValueError("it said \x1b[2J")
+        except ValueError:
+            structlog.get_logger("api").exception("failed")
+
+    lines = written(capsys, LogFormat.CONSOLE, say).splitlines()
+    assert [line for line in lines if not line.isprintable()] == []
+    assert "Traceback (most recent call last):" in lines
+    assert r"ValueError: it said \x1b[2J" in lines

@@ -15,6 +15,8 @@ ADDRESSES = (
     "canary.ada@localhost",
     "canary.ada@[192.0.2.1]",
     "canary.ada @ example.com",
+    "canary.ada @example.com",
+    "canary.ada\n@mail.example.com",
     "canary.ada\uff20example.com",
     "canary.ada%40example.com",
     "canary.ada%2540example.com",

@@ -66,9 +66,11 @@ def use_running_temporal() -> None:
 
 
 def _use_running_codec() -> None:
-    codec = {f"TIDINGS_{name.upper()}": running_system().get(name) for name in ("codec", "codec_keys")}
-    if not CodecSettings.load().model_fields_set:
-        os.environ.update({name: value for name, value in codec.items() if value})
+    given = CodecSettings.load().model_fields_set
+    if given & {"codec_keys", "codec_keys_file"}:
+        return
+    codec = {name: running_system().get(name) for name in {"codec", "codec_keys"} - given}
+    os.environ.update({f"TIDINGS_{name.upper()}": value for name, value in codec.items() if value})
 
 
 def database_settings() -> DatabaseSettings:

@@ -24,20 +24,22 @@ class LocalCodec:
 
     @classmethod
     def of(cls, folder: DataFolder) -> "LocalCodec":
-        """The user's settings if there are any, else the key kept in the folder, made if there is none.
+        """The user's keys if there are any, else the key kept in the folder, made if there is none.
 
-        Raises SetupError for keys that cannot be read.
+        Switched off, none is made, and one from before still opens what it sealed. Raises SetupError for keys
+        that cannot be read.
         """
         settings = CodecSettings.load()
-        if settings.codec == "off" or settings.codec_keys is not None or settings.codec_keys_file is not None:
-            given = keyring(settings)
-            return cls(settings.codec, written(given.keys) if given else "", is_the_users=True)
+        if settings.codec_keys is not None or settings.codec_keys_file is not None:
+            return cls(settings.codec, written(keyring(settings).keys), is_the_users=True)
         kept = folder.secret(_FILE)
+        if kept is None and settings.codec == "off":
+            return cls("off", "", is_the_users=True)
         if kept is None:
             kept = str(new_key(now=datetime.now(UTC)))
             folder.keep_secret(_FILE, kept)
         keys = Keyring.parse(kept, setting=str(folder.path / _FILE))
-        return cls("on", written(keys.keys), is_the_users=False)
+        return cls(settings.codec, written(keys.keys), is_the_users=False)
 
     def environment(self) -> Mapping[str, str]:
         """What the parts are given."""

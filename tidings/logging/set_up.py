@@ -9,6 +9,7 @@ from structlog.typing import Processor
 
 from tidings.logging.context import temporal_context, trace_context
 from tidings.logging.exceptions import exception_as_text
+from tidings.logging.printable import printable
 from tidings.logging.redaction import redacted
 from tidings.settings import LogFormat, LogSettings
 
@@ -97,7 +98,8 @@ def _json_lines() -> list[Processor]:
 
 def _console_lines() -> list[Processor]:
     return [
+        printable,
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        ),
     ]

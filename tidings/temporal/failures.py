@@ -54,14 +54,15 @@ class TypedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
             failure.message = words
             failure.ClearField("encoded_attributes")
             return
-        kind = failure.application_failure_info.type
-        sealed = {"message": words}
-        if isinstance(exception, UnreadablePayload):
+        if (refused := _refused_payload(exception)) is not None:
             # It holds nothing of anybody, and whoever lacks the key must be able to read that it is lacking.
-            failure.message = str(exception)
+            failure.message = str(refused)
+            failure.application_failure_info.type = type(refused).__name__
             failure.ClearField("encoded_attributes")
             failure.ClearField("cause")
             return
+        kind = failure.application_failure_info.type
+        sealed = {"message": words}
         if kind in _OURS or kind in SENTENCES:
             failure.message = SENTENCES.get(kind, words)
             # What a driver said of it is in the sealed words, as far as it matters.
@@ -70,3 +71,11 @@ class TypedFailureConverter(DefaultFailureConverterWithEncodedAttributes):
             failure.message = UNFORESEEN
             sealed["stack_trace"] = "".join(traceback.format_tb(exception.__traceback__))
         failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([sealed])[0])
+
+
+def _refused_payload(exception: BaseException) -> UnreadablePayload | None:
+    """Why a payload was not opened. The SDK itself says only that arguments cannot be decoded."""
+    for error in (exception, exception.__cause__):
+        if isinstance(error, UnreadablePayload):
+            return error
+    return None

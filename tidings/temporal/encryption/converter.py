@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
-from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     DataConverter,
     WorkflowSerializationContext,
@@ -18,10 +18,8 @@ from tidings.temporal.encryption.keys import Keyring
 from tidings.temporal.failures import TypedFailureConverter
 
 
-def data_converter(keys: Keyring | None) -> DataConverter:
-    """How this installation's values go into Temporal; None: in clear, and nothing sealed can be read."""
-    if keys is None:
-        return pydantic_data_converter
+def data_converter(keys: Keyring) -> DataConverter:
+    """How this installation's values go into Temporal."""
     return DataConverter(
         payload_converter_class=MarkingPayloadConverter,
         payload_codec=EncryptionCodec(keys),

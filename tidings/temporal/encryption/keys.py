@@ -20,7 +20,7 @@ _KEYS = "TIDINGS_CODEC_KEYS"
 _KEYS_FILE = "TIDINGS_CODEC_KEYS_FILE"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _MOST_FILE_BYTES = 100_000
-_NO_KEYS = (
+_LACKING = (
     f"No key to seal what Temporal keeps with: make one with `tidings codec new-key` and set {_KEYS} to it,"
     " the same for the API, the workers and the command line (or TIDINGS_CODEC=off, to keep all in clear)."
 )
@@ -74,8 +74,12 @@ class Keyring:
         raise UnknownCodecKey(id)
 
 
-def keyring(settings: CodecSettings) -> Keyring | None:
-    """The keys that the settings name; None: `TIDINGS_CODEC=off`, and none for what was sealed before.
+NO_KEYS = Keyring((), seals=False)
+"""`TIDINGS_CODEC=off`, and none for what was sealed before, which is refused as by whoever lacks a key."""
+
+
+def keyring(settings: CodecSettings) -> Keyring:
+    """The keys that the settings name.
 
     Raises SetupError if there is no key and it is not `off`, or if a key cannot be read.
     """
@@ -87,13 +91,14 @@ def keyring(settings: CodecSettings) -> Keyring | None:
     if settings.codec_keys_file is not None:
         return Keyring.parse(_read(settings.codec_keys_file), setting=_KEYS_FILE, seals=seals)
     if seals:
-        raise SetupError(_NO_KEYS)
-    return None
+        raise SetupError(_LACKING)
+    return NO_KEYS
 
 
 def new_key(id: str | None = None, *, now: datetime) -> Key:
-    """A random key, by default named for the day: `k20261121`. Raises SetupError for a bad id."""
-    id = f"k{now:%Y%m%d}" if id is None else id
+    """A random key, by default named for the day: `k261121`. Raises SetupError for a bad id."""
+    # One digit more, and the log would mask it as a number to call.
+    id = f"k{now:%y%m%d}" if id is None else id
     if not _ID.fullmatch(id):
         raise SetupError("A key's id is 1 to 32 letters, digits, dots, dashes and underscores.")
     return Key(id, secrets.token_bytes(KEY_BYTES))
