@@ -50,6 +50,7 @@ def _checks() -> "list[Check]":
 
     return [
         Check("settings", _settings),
+        Check("codec keys", _codec_keys),
         Check("postgres", _postgres),
         Check("temporal", _temporal),
         Check("api", _api),
@@ -76,6 +77,13 @@ async def _settings() -> "Sequence[Finding]":
     return [Finding("settings", State.OK, f"those of {where} can be read{beside}")]
 
 
+async def _codec_keys() -> "Sequence[Finding]":
+    from tidings.doctor import codec
+
+    use_running_temporal()
+    return await codec.keys()
+
+
 async def _postgres() -> "Sequence[Finding]":
     from tidings.doctor import postgres
 
@@ -83,9 +91,9 @@ async def _postgres() -> "Sequence[Finding]":
 
 
 async def _temporal() -> "Sequence[Finding]":
-    from tidings.doctor import temporal
+    from tidings.doctor import codec, temporal
 
-    return await temporal.look(_connected)
+    return await temporal.look(_connected, codec.newest)
 
 
 async def _connected() -> "Client":

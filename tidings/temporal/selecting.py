@@ -75,8 +75,8 @@ class Selected:
 class NotificationIndex:
     """The notifications of one Temporal namespace, as its index lists them.
 
-    Every call raises OrchestratorUnavailable while Temporal cannot be reached or refuses us; NamespaceNotReady
-    is the kind of it where the namespace is not there, or does not know our search attributes.
+    Every call raises OrchestratorUnavailable while Temporal cannot be reached or refuses us, and its kind
+    NamespaceNotReady where the namespace is not there, or does not know our search attributes.
     """
 
     def __init__(self, client: Client, *, timeout: float = 10) -> None:
