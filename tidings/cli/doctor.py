@@ -12,11 +12,10 @@ from rich.text import Text
 
 from tidings.cli import screen
 from tidings.cli.context import database_settings, running_system, use_running_temporal
+from tidings.cli.signals import connected
 from tidings.errors import SetupError
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
-
     from tidings.doctor.finding import Check, Finding
     from tidings.settings import ProviderSettings
 
@@ -93,15 +92,7 @@ async def _postgres() -> "Sequence[Finding]":
 async def _temporal() -> "Sequence[Finding]":
     from tidings.doctor import codec, temporal
 
-    return await temporal.look(_connected, codec.newest)
-
-
-async def _connected() -> "Client":
-    from tidings.temporal.client import connect
-    from tidings.temporal.quiet import quiet
-
-    use_running_temporal()
-    return await connect(identity="tidings-doctor", runtime=quiet())
+    return await temporal.look(partial(connected, "tidings-doctor"), codec.newest)
 
 
 async def _api() -> "Sequence[Finding]":
