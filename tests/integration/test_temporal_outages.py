@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.encryption import CONVERTER
 from tests.grpc_server import scripted_grpc
 from tests.held_mail import held_mail
 from tests.integration.api import make_key, running_api, signals
@@ -35,7 +35,7 @@ MONTH = timedelta(days=30)
 async def nowhere(temporal_server: TemporalServer) -> Client:
     """A client of a namespace that is not there."""
     return await Client.connect(
-        temporal_server.address, namespace=f"test-{uuid4().hex}", data_converter=pydantic_data_converter
+        temporal_server.address, namespace=f"test-{uuid4().hex}", data_converter=CONVERTER
     )
 
 
@@ -209,7 +209,7 @@ async def test_commands_name_the_settings_where_temporal_refuses_us() -> None:
 
 async def waiting_workflow(server: TemporalServer) -> tuple[Client, UUID]:
     """A notification that no worker has taken up: a cancel waits a while for one to answer."""
-    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+    client = await Client.connect(server.address, data_converter=CONVERTER)
     notification = a_notification()
     await NotificationWorkflows(client, "http://127.0.0.1:8233").start(notification)
     return client, notification.id
