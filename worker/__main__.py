@@ -19,6 +19,7 @@ from tidings.temporal.client import connect
 from tidings.temporal.sdk_metrics import SdkMetrics
 from tidings.tracing import tracing
 from worker.composition import WorkerConfiguration, build_workers
+from worker.namespace_watch import watch_namespace
 
 log = structlog.get_logger("worker")
 
@@ -38,7 +39,11 @@ async def run() -> None:
     if client is None:
         return
     async with build_workers(client, configuration, sdk) as workers:
-        await _work(workers, stop)
+        watching = asyncio.create_task(watch_namespace(client))
+        try:
+            await _work(workers, stop)
+        finally:
+            watching.cancel()
 
 
 async def _connected(stop: asyncio.Event, sdk: SdkMetrics) -> Client | None:

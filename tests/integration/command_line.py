@@ -17,7 +17,7 @@ class Ended:
     err: str
 
 
-async def tidings(*arguments: str, stdin: str = "", **environment: str) -> Ended:
+async def tidings(*arguments: str, stdin: str = "", encoding: str = "utf-8", **environment: str) -> Ended:
     """Run one command with nothing of the developer's own environment that could steer it."""
     ours = ("TIDINGS_", "TEMPORAL_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -37,4 +37,4 @@ async def tidings(*arguments: str, stdin: str = "", **environment: str) -> Ended
     )
     out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+    return Ended(process.returncode, out.decode(encoding), err.decode(encoding))

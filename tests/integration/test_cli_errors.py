@@ -1,5 +1,6 @@
 """The usual mistakes: each ends with 1, in a line that names what is wrong and what to do next."""
 
+import json
 import os
 import stat
 import subprocess
@@ -161,6 +162,18 @@ async def test_postgres_is_away(command: tuple[str, ...]) -> None:
 async def test_a_database_without_tables(empty_database_url: str, command: tuple[str, ...]) -> None:
     ended = await tidings(*command, TIDINGS_DATABASE_URL=empty_database_url)
     one_line(ended, "tidings migrate")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+async def test_what_a_terminals_encoding_lacks_is_escaped(api: Api, encoding: str) -> None:
+    subject = "Gr\u00fc\u00dfe \N{PARTY POPPER}\N{HORIZONTAL ELLIPSIS}"
+    id = await api.submitted(subject=subject)
+    place = {"TIDINGS_URL": api.url, "TIDINGS_API_KEY": api.key, "PYTHONIOENCODING": encoding}
+    shown = await tidings("show", id, **place, encoding=encoding)
+    assert (shown.status, shown.err) == (0, "")
+    assert "e \\U0001f389\\u2026" in shown.out
+    data = await tidings("show", id, "--json", **place, encoding=encoding)
+    assert json.loads(data.out)["subject"] == subject
 
 
 FAULT = """

@@ -140,3 +140,20 @@ async def test_a_retention_of_ones_own_is_kept_unless_another_is_set(
     assert "retention 90 days" in made.out
     assert kept.out == f"temporal: namespace {name} is ready, nothing to do\n"
     assert f"temporal: lowered the retention of {name} from 90 days to 7 days\n" in lowered.out
+
+
+async def test_a_namespace_that_no_server_could_serve_is_refused_before_it_is_made(
+    temporal_server: TemporalServer,
+) -> None:
+    ended = await migrate(
+        "--temporal-only", database_url=NOWHERE, address=temporal_server.address, namespace="t\u00e4st"
+    )
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert "TEMPORAL_NAMESPACE takes printable ASCII" in ended.err
+
+
+async def test_a_namespace_set_to_nothing_is_not_set(temporal_server: TemporalServer) -> None:
+    ended = await migrate(
+        "--temporal-only", database_url=NOWHERE, address=temporal_server.address, namespace=""
+    )
+    assert ended.out.splitlines()[-1].startswith("temporal: namespace default is ready")

@@ -12,6 +12,7 @@ from aiohttp import web
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.client import Client
 
+from tests.encryption import CONVERTER, KEY, OTHER_KEY
 from tests.grpc_server import scripted_grpc
 from tests.integration.api import make_key, running_api
 from tests.integration.command_line import Ended, tidings
@@ -23,6 +24,7 @@ from tidings.doctor import api as api_check
 from tidings.doctor.finding import State
 from tidings.doctor.temporal import QUEUES
 from tidings.local.temporal_server import TemporalServer
+from tidings.temporal.names import WORKFLOW_TYPE
 from tidings.temporal.namespace_setup import set_up
 
 NOWHERE = "postgresql://tidings:hidden@127.0.0.1:1/tidings"
@@ -136,8 +138,6 @@ async def test_what_is_not_set_up_is_said_with_the_remedy(
     assert [(queue["found"], queue["remedy"]) for queue in queues] == [
         ("no worker; nothing waits", "start a worker: `tidings worker`")
     ] * QUEUE_CHECKS
-    # Nobody said that there was an API.
-    assert findings["api"]["state"] == "unchecked"
 
     ended, findings = await doctor(TEMPORAL_NAMESPACE="no-such-namespace", **place)
     assert "no namespace 'no-such-namespace': `tidings migrate`" in findings["namespace"]["found"]
@@ -160,6 +160,55 @@ async def test_what_waits_for_a_worker_is_counted(
         await eventually(counted)
     finally:
         await handle.terminate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys", "payloads"),
+    [
+        ({"TIDINGS_CODEC_KEYS": f"{OTHER_KEY} {KEY}"}, "other seals, tests only opens", None),
+        ({"TIDINGS_CODEC_KEYS": str(OTHER_KEY)}, "other seals", "the key 'tests'"),
+        ({"TIDINGS_CODEC_KEYS": f"tests:{str(OTHER_KEY).partition(':')[2]}"}, "tests seals", "same id"),
+        ({"TIDINGS_CODEC": "off", "TIDINGS_CODEC_KEYS": str(KEY)}, "off", None),
+    ],
+    ids=["rotated", "missing", "another-of-the-same-id", "off-and-kept-to-open"],
+)
+async def test_keys_that_do_not_open_the_newest_notification_are_found(
+    temporal_server: TemporalServer,
+    own_namespace: Client,
+    settings: dict[str, str],
+    keys: str,
+    payloads: str | None,
+) -> None:
+    sealing = Client(
+        own_namespace.service_client, namespace=own_namespace.namespace, data_converter=CONVERTER
+    )
+    handle = await sealing.start_workflow(WORKFLOW_TYPE, "canary", id="it", task_queue="nobodys")
+
+    async def found() -> dict[str, dict[str, Any]]:
+        ended, findings = await doctor(
+            TEMPORAL_ADDRESS=temporal_server.address,
+            TEMPORAL_NAMESPACE=own_namespace.namespace,
+            **settings,
+        )
+        assert "sealed payloads" in findings  # listed a moment after it began
+        assert not any(secret in ended.out for secret in (str(KEY), str(OTHER_KEY)))
+        return findings
+
+    try:
+        findings = await eventually(found)
+    finally:
+        await handle.terminate()
+    assert keys in findings["codec keys"]["found"]
+    assert findings["codec keys"]["state"] == ("warning" if "TIDINGS_CODEC" in settings else "ok")
+    sealed = findings["sealed payloads"]
+    assert sealed["state"] == ("failed" if payloads else "ok")
+    assert (payloads or "sealed with tests") in sealed["found"]
+
+
+async def test_without_a_codec_key_it_says_how_to_make_one(temporal_server: TemporalServer) -> None:
+    _, findings = await doctor(TEMPORAL_ADDRESS=temporal_server.address, TIDINGS_CODEC_KEYS="")
+    assert findings["codec keys"]["state"] == "failed"
+    assert "`tidings codec new-key`" in findings["codec keys"]["found"]
 
 
 async def test_bad_settings_are_named_and_the_rest_is_looked_at_all_the_same(
@@ -225,6 +274,8 @@ async def test_an_api_with_another_clock_a_key_that_is_none_and_another_server_a
         elsewhere = await api_check.look(f"{url}/elsewhere", None, expected=True)
     finally:
         await runner.cleanup()
+    away = [await api_check.look(url, None, expected=expected) for expected in (True, False)]
+    assert [finding.state for (finding,) in away] == [State.FAILED, State.UNCHECKED]
     assert [(finding.check, finding.state) for finding in found] == [
         ("api", State.OK),
         ("api key", State.FAILED),

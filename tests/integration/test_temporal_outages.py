@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.encryption import CONVERTER
 from tests.grpc_server import scripted_grpc
 from tests.held_mail import held_mail
 from tests.integration.api import make_key, running_api, signals
@@ -26,6 +26,7 @@ from tidings.domain.identifiers import new_id
 from tidings.local.temporal_server import TemporalServer
 from tidings.temporal.namespace_setup import set_up
 from tidings.temporal.notifications import NotificationWorkflows
+from worker.namespace_watch import watch_namespace
 
 MONTH = timedelta(days=30)
 
@@ -34,7 +35,7 @@ MONTH = timedelta(days=30)
 async def nowhere(temporal_server: TemporalServer) -> Client:
     """A client of a namespace that is not there."""
     return await Client.connect(
-        temporal_server.address, namespace=f"test-{uuid4().hex}", data_converter=pydantic_data_converter
+        temporal_server.address, namespace=f"test-{uuid4().hex}", data_converter=CONVERTER
     )
 
 
@@ -133,6 +134,20 @@ async def test_a_worker_waits_ever_longer_until_it_is_set_up(
         assert len(waits(worker)) <= 4
 
 
+async def test_a_running_worker_says_that_its_namespace_is_no_longer_set_up(nowhere: Client) -> None:
+    await set_up(nowhere, MONTH, nothing)
+    with capture_logs() as lines:
+        watching = asyncio.create_task(watch_namespace(nowhere, every=0.2))
+        try:
+            await forget_attribute(nowhere)
+            await eventually(lambda: len(lines) >= 2)
+            assert not watching.done()
+        finally:
+            watching.cancel()
+    assert {line["event"] for line in lines} == {"temporal_not_set_up"}
+    assert "lacks the search attributes NotificationStatus: run `tidings migrate`" in lines[0]["error"]
+
+
 async def test_a_search_attribute_that_goes_away_holds_workflows_up_and_loses_none(
     temporal_server: TemporalServer, nowhere: Client, database_url: str, tmp_path: Path
 ) -> None:
@@ -194,7 +209,7 @@ async def test_commands_name_the_settings_where_temporal_refuses_us() -> None:
 
 async def waiting_workflow(server: TemporalServer) -> tuple[Client, UUID]:
     """A notification that no worker has taken up: a cancel waits a while for one to answer."""
-    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+    client = await Client.connect(server.address, data_converter=CONVERTER)
     notification = a_notification()
     await NotificationWorkflows(client, "http://127.0.0.1:8233").start(notification)
     return client, notification.id
@@ -220,6 +235,23 @@ async def test_a_temporal_killed_under_a_command_is_said_of_each_id(own_temporal
     assert ended.err == ""
 
 
+async def test_a_postgres_that_is_away_keeps_no_other_id_from_being_seen_to(
+    own_temporal: TemporalServer,
+) -> None:
+    client, id = await waiting_workflow(own_temporal)
+    unknown = new_id()
+    ended = await tidings(
+        *("cancel", str(unknown), str(id)),
+        TEMPORAL_ADDRESS=own_temporal.address,
+        TIDINGS_DATABASE_URL=f"postgresql://tidings@127.0.0.1:{free_port()}/tidings",
+    )
+    assert (ended.status, ended.err) == (1, "")
+    first, second = ended.out.splitlines()
+    assert first.startswith(f"{unknown}  not done: Temporal does not have it, and Postgres is not available")
+    assert second.startswith(f"{id}  will be cancelled")
+    assert await signals(client, str(id)) == ["cancel"]
+
+
 @pytest.mark.parametrize("command", ["cancel", "retry"])
 async def test_a_temporal_that_answers_nothing_is_said_soon(
     own_temporal: TemporalServer, database_url: str, command: str
@@ -235,7 +267,8 @@ async def test_a_temporal_that_answers_nothing_is_said_soon(
     finally:
         server.resume()
     assert (ended.status, ended.out) == (1, "")
-    assert ended.err == "tidings: Temporal does not answer; see TEMPORAL_ADDRESS.\n"
+    said = f"Temporal at {own_temporal.address} does not answer within 10 s: see TEMPORAL_ADDRESS."
+    assert ended.err == f"tidings: {said}\n"
 
 
 async def test_with_temporal_gone_what_goes_by_the_api_says_so_and_tenants_are_there(

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pydantic
@@ -238,3 +239,24 @@ def test_an_exception_on_a_terminal_keeps_its_lines_and_steers_nothing(
     assert [line for line in lines if not line.isprintable()] == []
     assert "Traceback (most recent call last):" in lines
     assert r"ValueError: it said \x1b[2J" in lines
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidArgument", "'Client specified an invalid argument'"], ids=["debug form", "display form"]
+)
+def test_why_temporal_refuses_a_call_is_said_and_no_value(
+    capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    status = (
+        f'Status {{ code: {code}, message: "BadSearchAttributes: no mapping defined for NotificationStatus'
+    )
+    status += f' of {CANARY}@example.com: \\"{CANARY} x\\"", details: b"{CANARY}" }}'
+
+    def say() -> None:
+        fields = SimpleNamespace(fields={"error": status})
+        logging.getLogger("temporalio.core").warning("Error while polling", extra={"temporal_log": fields})
+
+    line = json.loads(written(capsys, LogFormat.JSON, say))
+    assert line["error"].startswith(code.strip("'"))
+    assert "BadSearchAttributes: no mapping defined for NotificationStatus" in line["error"]
+    assert CANARY not in line["error"]

@@ -12,11 +12,10 @@ from rich.text import Text
 
 from tidings.cli import screen
 from tidings.cli.context import database_settings, running_system, use_running_temporal
+from tidings.cli.signals import connected
 from tidings.errors import SetupError
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
-
     from tidings.doctor.finding import Check, Finding
     from tidings.settings import ProviderSettings
 
@@ -50,6 +49,7 @@ def _checks() -> "list[Check]":
 
     return [
         Check("settings", _settings),
+        Check("codec keys", _codec_keys),
         Check("postgres", _postgres),
         Check("temporal", _temporal),
         Check("api", _api),
@@ -76,6 +76,13 @@ async def _settings() -> "Sequence[Finding]":
     return [Finding("settings", State.OK, f"those of {where} can be read{beside}")]
 
 
+async def _codec_keys() -> "Sequence[Finding]":
+    from tidings.doctor import codec
+
+    use_running_temporal()
+    return await codec.keys()
+
+
 async def _postgres() -> "Sequence[Finding]":
     from tidings.doctor import postgres
 
@@ -83,17 +90,9 @@ async def _postgres() -> "Sequence[Finding]":
 
 
 async def _temporal() -> "Sequence[Finding]":
-    from tidings.doctor import temporal
+    from tidings.doctor import codec, temporal
 
-    return await temporal.look(_connected)
-
-
-async def _connected() -> "Client":
-    from tidings.temporal.client import connect
-    from tidings.temporal.quiet import quiet
-
-    use_running_temporal()
-    return await connect(identity="tidings-doctor", runtime=quiet())
+    return await temporal.look(partial(connected, "tidings-doctor"), codec.newest)
 
 
 async def _api() -> "Sequence[Finding]":

@@ -1,6 +1,7 @@
 """`tidings`: the commands, and the one place where every one of them ends."""
 
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -90,4 +91,8 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run the command of `sys.argv` and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A letter that a terminal's encoding does not have must not end a command half-way.
+            stream.reconfigure(errors="backslashreplace")
     end(run())

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from tidings.cli import screen
-from tidings.errors import OrchestratorUnavailable, StorageUnavailable, TidingsError
-
-_CONNECT_SECONDS = 10.0
+from tidings.cli.signals import connected
+from tidings.errors import StorageUnavailable, TidingsError
 
 
 @dataclass(slots=True)
@@ -83,19 +82,11 @@ async def _database(part: Part) -> None:
 
 async def _temporal(part: Part) -> None:
     # Not at the top: importing the SDK takes longer than most commands run.
-    from tidings.cli.context import use_running_temporal
     from tidings.settings import TemporalSettings
-    from tidings.temporal.client import connect
     from tidings.temporal.namespace_setup import set_up
-    from tidings.temporal.quiet import quiet
 
     settings = TemporalSettings.load()
-    use_running_temporal()
-    try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            client = await connect(identity="tidings-migrate", runtime=quiet())
-    except TimeoutError:
-        raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
+    client = await connected("tidings-migrate")
     await set_up(
         client,
         settings.temporal_retention,

@@ -1,6 +1,7 @@
 """What commands print: tables for people, JSON for programs."""
 
 import json
+import sys
 from typing import Any
 
 import typer
@@ -24,7 +25,13 @@ _COLOURS = {
 
 def print_json(data: Any) -> None:
     """Data for programs."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    typer.echo(json_text(data, indent=2))
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """JSON with its letters as they are, or escaped where standard output does not take all of them."""
+    takes_all = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+    return json.dumps(data, indent=indent, ensure_ascii=not takes_all)
 
 
 def coloured(status: str) -> Text:

@@ -38,18 +38,20 @@ class Answer:
         return not self.done and self.status is None
 
 
-async def connected() -> "Client":
+async def connected(identity: str = "tidings-cli") -> "Client":
     """A client of Temporal. Raises SetupError, OrchestratorUnavailable."""
     # Not at the top: importing the SDK takes longer than most commands run.
-    from tidings.temporal.client import connect
+    from tidings.temporal.client import address, connect
     from tidings.temporal.quiet import quiet
 
     use_running_temporal()
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            return await connect(identity="tidings-cli", runtime=quiet())
+            return await connect(identity=identity, runtime=quiet())
     except TimeoutError:
-        raise OrchestratorUnavailable("Temporal does not answer; see TEMPORAL_ADDRESS.") from None
+        raise OrchestratorUnavailable(
+            f"Temporal at {address()} does not answer within {_CONNECT_SECONDS:g} s: see TEMPORAL_ADDRESS."
+        ) from None
 
 
 async def signal_cancel(workflows: "NotificationWorkflows", id: UUID, note: SignalNote) -> Answer:

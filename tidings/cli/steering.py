@@ -33,7 +33,13 @@ from tidings.cli.signals import (
     signal_retry,
 )
 from tidings.domain.vocabulary import Status
-from tidings.errors import AccessRefused, NamespaceNotReady, OrchestratorUnavailable, UnreadablePayload
+from tidings.errors import (
+    AccessRefused,
+    NamespaceNotReady,
+    OrchestratorUnavailable,
+    StorageUnavailable,
+    UnreadablePayload,
+)
 from tidings.messages.delivery import SignalNote
 
 if TYPE_CHECKING:
@@ -146,6 +152,10 @@ async def _all(action: Action, ids: list[UUID], note: SignalNote) -> list[Answer
     for id in ids:
         try:
             answers.append(await action(workflows, id, note))
+        except StorageUnavailable as error:
+            # Temporal may have the others: the database is asked only about what it does not have.
+            said = f"not done: Temporal does not have it, and {error}: see TIDINGS_DATABASE_URL"
+            answers.append(Answer(str(id), False, None, said))
         except OrchestratorUnavailable as error:
             # What came of those before is still to be said.
             certain = isinstance(error, NamespaceNotReady | AccessRefused | UnreadablePayload)

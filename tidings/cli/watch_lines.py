@@ -1,13 +1,12 @@
 """A watch as lines, one for each change: for pipes and files."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
-from tidings.cli.screen import printable, short_time
+from tidings.cli.screen import json_text, printable, short_time
 
 
 class _ByLine:
@@ -52,7 +51,7 @@ class JsonLines(_ByLine):
 
     def line(self, item: dict[str, Any], before: dict[str, Any] | None) -> str:
         """The item."""
-        return json.dumps(item, ensure_ascii=False)
+        return json_text(item)
 
 
 class Lines(_ByLine):

@@ -1,9 +1,17 @@
 """What a line is about: the span that is under way, and the workflow that Temporal's SDK speaks of."""
 
+import re
+from typing import Any
+
 from opentelemetry import trace
 from structlog.typing import EventDict, WrappedLogger
 
 _WORKFLOW_PREFIX = "notification-"
+
+_STATUS = re.compile(
+    r"""code: (?P<mark>'?)(?P<code>[\w ]+)(?P=mark), message: "(?P<message>(?:\\.|[^"\\])*)\""""
+)
+"""How the SDK's core writes a server's error: a Rust value, in either of two forms."""
 
 
 def trace_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -20,7 +28,7 @@ def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> 
     event.pop("__temporal_error_identifier", None)
     core = event.pop("temporal_log", None)
     for name, said in getattr(core, "fields", {}).items():
-        event.setdefault(name, said)
+        event.setdefault(name, _server_error(said))
     for name in ("temporal_activity", "temporal_workflow"):
         said = event.pop(name, None)
         if not isinstance(said, dict):
@@ -35,3 +43,9 @@ def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> 
             if name == "temporal_activity" and theirs in said:
                 event.setdefault(ours, said[theirs])
     return event
+
+
+def _server_error(said: Any) -> Any:
+    """A server's error in its own words: of what is quoted, the log leaves the values out."""
+    status = _STATUS.search(said) if isinstance(said, str) else None
+    return f"{status['code']}: {status['message']}" if status else said

@@ -57,6 +57,12 @@ def _profile() -> ClientConnectConfig:
             f"The Temporal profile cannot be read: {reason}. Check TEMPORAL_… and the file."
         ) from error
     config.setdefault("target_host", "127.0.0.1:7233")
+    namespace = config.get("namespace")
+    if not namespace:
+        config.pop("namespace", None)  # set to nothing is not set
+    elif not (namespace.isascii() and namespace.isprintable()):
+        # A server creates such a namespace, and then fails at every call that names it.
+        raise SetupError(f"{namespace!r} can be no namespace: TEMPORAL_NAMESPACE takes printable ASCII only.")
     return config
 
 

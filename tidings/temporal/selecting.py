@@ -11,11 +11,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
 from tidings.domain.tenant import checked_name
 from tidings.domain.vocabulary import Channel, Status
-from tidings.errors import OrchestratorUnavailable, SetupError, TidingsError
 from tidings.temporal import names
 from tidings.temporal.calls import translated
 
@@ -77,8 +75,8 @@ class Selected:
 class NotificationIndex:
     """The notifications of one Temporal namespace, as its index lists them.
 
-    Every call raises OrchestratorUnavailable while Temporal cannot be reached or refuses us, SetupError where
-    the namespace does not know our search attributes.
+    Every call raises OrchestratorUnavailable while Temporal cannot be reached or refuses us, and its kind
+    NamespaceNotReady where the namespace is not there, or does not know our search attributes.
     """
 
     def __init__(self, client: Client, *, timeout: float = 10) -> None:
@@ -125,27 +123,12 @@ class NotificationIndex:
     async def _batches(self, query: str) -> AsyncIterator[list[WorkflowExecution]]:
         listed = self._client.list_workflows(query, page_size=_PAGE, rpc_timeout=self._timeout)
         while True:
-            try:
-                with translated():
-                    await listed.fetch_next_page()
-            except OrchestratorUnavailable as error:
-                raise _refused(error, self._client.namespace) from error
+            with translated():
+                await listed.fetch_next_page()
             if listed.current_page:
                 yield list(listed.current_page)
             if not listed.next_page_token:
                 return
-
-
-def _refused(error: OrchestratorUnavailable, namespace: str) -> TidingsError:
-    """What to say of a query that the server does not understand: it was built from names it should know."""
-    cause = error.__cause__
-    if not isinstance(cause, RPCError) or cause.status is not RPCStatusCode.INVALID_ARGUMENT:
-        return error
-    needed = ", ".join(attribute.name for attribute in names.SEARCH_ATTRIBUTES)
-    return SetupError(
-        f"Temporal cannot search the namespace {namespace} ({cause.message}): it needs the search attributes"
-        f" {needed}, each a Keyword. `temporal operator search-attribute list` shows those it has."
-    )
 
 
 def _selected(run: WorkflowExecution) -> Selected | None:
