@@ -25,7 +25,7 @@ async def keys() -> Sequence[Finding]:
         ring = keyring(CodecSettings.load())
     except SetupError as error:
         return [Finding("codec keys", State.FAILED, str(error))]
-    if ring is not None and ring.seals:
+    if ring.seals:
         others = [key.id for key in ring.keys[1:]]
         opens = f", {' and '.join(others)} only open{'s' if len(others) == 1 else ''}" if others else ""
         return [Finding("codec keys", State.OK, f"{ring.sealing.id} seals{opens}")]
@@ -66,16 +66,16 @@ async def _newest_run(client: Client) -> WorkflowExecution | None:
     return max(listed.current_page or [], key=lambda run: run.start_time, default=None)
 
 
-def _opened(payload: Payload, ring: Keyring | None) -> Finding:
-    name, seals = "sealed payloads", ring is not None and ring.seals
+def _opened(payload: Payload, ring: Keyring) -> Finding:
+    name = "sealed payloads"
     if not is_sealed(payload):
-        if not seals:
+        if not ring.seals:
             return Finding(name, State.OK, "the newest notification is in clear, as it is set here")
         found = "the newest notification is in clear, though keys are set here"
         return Finding(name, State.WARNING, found, _SAME_EVERYWHERE)
     try:
         seal = Seal.of(payload)
-        seal.opened(payload, ring or Keyring(()))
+        seal.opened(payload, ring)
     except UnreadablePayload as error:
         return Finding(name, State.FAILED, f"the newest notification: {error}", _SAME_EVERYWHERE)
     return Finding(name, State.OK, f"the newest notification is sealed with {seal.key_id}, which opens it")
