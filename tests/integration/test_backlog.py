@@ -1,39 +1,54 @@
 """What waits in Temporal, as the API's metrics say it, and how seldom it is asked for that."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from unittest import mock
+from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
 from api.backlog import ShownBacklog
+from tests.encryption import CONVERTER
 from tests.support import eventually, free_port
 from tests.workflows.delivery import delivery_worker
 from tidings.domain.vocabulary import Status
 from tidings.errors import OrchestratorUnavailable, PermanentFailure
+from tidings.local.temporal_server import TemporalServer
 from tidings.metrics import ApiMetrics
 from tidings.metrics.api import QueueBacklog
 from tidings.temporal.backlog import Backlog
 from tidings.temporal.client import connect
+from tidings.temporal.namespace_setup import set_up
 
 EMAIL = ("tidings-email", "activity")
 
 
-async def test_sends_that_nobody_takes_are_a_backlog_that_grows_old(temporal_client: Client) -> None:
-    backlog = Backlog(temporal_client, timeout=5)
+@pytest.fixture
+async def own_namespace(temporal_server: TemporalServer) -> Client:
+    """A client of a namespace of the test's own: what other tests leave behind is a backlog, too."""
+    client = await Client.connect(
+        temporal_server.address, namespace=f"test-{uuid4().hex}", data_converter=CONVERTER
+    )
+    await set_up(client, timedelta(days=1), lambda line: None)
+    return client
+
+
+async def test_sends_that_nobody_takes_are_a_backlog_that_grows_old(own_namespace: Client) -> None:
+    backlog = Backlog(own_namespace, timeout=5)
 
     async def of_email() -> QueueBacklog:
         [found] = [queue for queue in await backlog.queues() if (queue.task_queue, queue.type) == EMAIL]
         return found
 
-    before = await of_email()
-    async with delivery_worker(temporal_client, sends=False) as delivery:
+    assert (await of_email()).tasks == 0
+    async with delivery_worker(own_namespace, sends=False) as delivery:
         _, handle = await delivery.start()
 
         async def waits() -> bool:
             queue = await of_email()
-            return queue.tasks == before.tasks + 1 and queue.age > 0
+            return queue.tasks == 1 and queue.age > 0
 
         await eventually(waits)
         workflows = [queue for queue in await backlog.queues() if queue.type == "workflow"]
@@ -41,20 +56,19 @@ async def test_sends_that_nobody_takes_are_a_backlog_that_grows_old(temporal_cli
         await handle.terminate()
 
 
-async def test_open_notifications_are_counted_by_status(temporal_client: Client) -> None:
-    backlog = Backlog(temporal_client, timeout=5)
-    before = await backlog.open_notifications()
-    assert Status.SENT not in before
-    async with delivery_worker(temporal_client, [PermanentFailure("smtp_550", "no")]) as delivery:
+async def test_open_notifications_are_counted_by_status(own_namespace: Client) -> None:
+    backlog = Backlog(own_namespace, timeout=5)
+    assert Status.SENT not in await backlog.open_notifications()
+    async with delivery_worker(own_namespace, [PermanentFailure("smtp_550", "no")]) as delivery:
         _, handle = await delivery.start()
         await delivery.reaches(handle, Status.FAILED)
 
-        async def one_more(count: int) -> bool:
-            return (await backlog.open_notifications())[Status.FAILED] == before[Status.FAILED] + count
+        async def failed(count: int) -> bool:
+            return (await backlog.open_notifications())[Status.FAILED] == count
 
-        await eventually(lambda: one_more(1))
+        await eventually(lambda: failed(1))
         await handle.terminate()
-        await eventually(lambda: one_more(0))
+        await eventually(lambda: failed(0))
 
 
 async def test_a_temporal_that_is_away_says_nothing() -> None:
