@@ -72,8 +72,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(DEV) ## write the lock files in requirements/ anew; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) --all-extras --group build --group dev $(UPGRADE) --output-file requirements/dev.txt
-	$(COMPILE) --extra local --extra push --extra webpush --extra jwt --extra callbacks --extra otel --group build --constraints requirements/dev.txt --output-file requirements/local.txt
-	$(COMPILE) --extra sandbox --extra push --extra webpush --extra jwt --extra apprise --extra aws --extra callbacks --extra redis --extra otel --constraints requirements/dev.txt --output-file requirements/runtime.txt
+	$(COMPILE) --extra local --extra push --extra webpush --extra jwt --extra otel --group build --constraints requirements/dev.txt --output-file requirements/local.txt
+	$(COMPILE) --extra sandbox --extra push --extra webpush --extra jwt --extra apprise --extra aws --extra redis --extra otel --constraints requirements/dev.txt --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 		--group build --constraints requirements/dev.txt --output-file requirements/build.txt

@@ -11,7 +11,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID, uuid4
 
-import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tidings.errors import ForgedCallback
 from tidings.providers.callbacks import sendgrid, twilio
@@ -92,17 +97,12 @@ def twilio_json_callback(
 def sendgrid_key(number: int = 1) -> tuple[Any, str]:
     """A key pair as SendGrid makes them, one for each number: private, and public as it is shown."""
     del number
-    pytest.importorskip("cryptography", reason="needs cryptography: the extra 'callbacks' is not installed")
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     private = ec.generate_private_key(ec.SECP256R1())
     return private, public_text(private)
 
 
 def public_text(private: Any) -> str:
     """The public key as DER in base64."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(der).decode()
 
@@ -130,9 +130,6 @@ def sendgrid_callback(
 def sendgrid_signed(body: bytes, *, now: datetime | None = None, key: Any = None) -> CallbackRequest:
     """Any body, properly signed."""
     private = key or sendgrid_key()[0]
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-    from cryptography.hazmat.primitives.hashes import SHA256
-
     timestamp = str(int((now or datetime.now(UTC)).timestamp()))
     signature = base64.b64encode(private.sign(timestamp.encode() + body, ECDSA(SHA256()))).decode()
     headers = {
@@ -160,12 +157,6 @@ def ses_event(notification: UUID | str, event: str = "Delivery", **given: Any) -
 def sns_certificate(number: int = 1, days: int = 2) -> tuple[Any, bytes]:
     """A private key and a certificate for it in PEM, one for each number, valid for as many days."""
     del number
-    pytest.importorskip("cryptography", reason="needs cryptography: the extra 'callbacks' is not installed")
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
     now = datetime.now(UTC)
@@ -214,9 +205,6 @@ def ses_callback(
 def sns_signed(fields: dict[str, str], key: Any = None) -> dict[str, str]:
     """The fields with a signature over what is signed of their kind."""
     private = key or sns_certificate()[0]
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-
     names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
     if fields["Type"] != "Notification":
         names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]

@@ -1,6 +1,5 @@
 """The readers as a process builds them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +9,6 @@ from tests.callbacks import (
     callback_settings,
     sendgrid_callback,
     sendgrid_event,
-    sendgrid_reader,
-    ses_callback,
-    ses_event,
-    ses_reader,
     twilio_callback,
 )
 from tests.provider_support import provider_settings
@@ -21,8 +16,6 @@ from tidings.domain.identifiers import new_id
 from tidings.errors import ForgedCallback, SetupError
 from tidings.providers.callbacks.protocol import CallbackRequest
 from tidings.providers.callbacks.registry import build_readers
-
-pytest.importorskip("cryptography", reason="needs cryptography: the extra 'callbacks' is not installed")
 
 
 @pytest.fixture
@@ -70,14 +63,3 @@ def test_a_key_that_cannot_work_is_named_at_the_start(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TIDINGS_SENDGRID_WEBHOOK_KEY", "x")
     with pytest.raises(SetupError, match="TIDINGS_SENDGRID_WEBHOOK_KEY"):
         build_readers(provider_settings())
-
-
-async def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    identifier, now = new_id(), datetime.now(UTC)
-    by_mail = sendgrid_callback(sendgrid_event(identifier))
-    by_sns = ses_callback(ses_event(identifier))
-    for module in ("exceptions", "hazmat.primitives.asymmetric.padding"):
-        monkeypatch.setitem(__import__("sys").modules, f"cryptography.{module}", None)
-    for reader, request in ((sendgrid_reader(), by_mail), (ses_reader(), by_sns)):
-        with pytest.raises(ForgedCallback, match=r"tidings\[callbacks\]"):
-            await reader.read(replace(request), now)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,8 +32,6 @@ from tidings.providers.callbacks.sendgrid import (
     TIMESTAMP_HEADER,
 )
 from tidings.providers.sendgrid import NOTIFICATION_ARGUMENT
-
-pytest.importorskip("cryptography", reason="needs cryptography: the extra 'callbacks' is not installed")
 
 ID, NOW = new_id(), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 AT = NOW - timedelta(seconds=7)
@@ -242,8 +241,6 @@ async def test_without_a_key() -> None:
 
 
 def test_a_key_that_is_none_is_named_at_the_start() -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
     others = [
         public_text(ec.generate_private_key(ec.SECP384R1())),
         public_text(ed25519.Ed25519PrivateKey.generate()),

@@ -27,8 +27,6 @@ from tidings.providers.callbacks.protocol import CallbackRequest
 from tidings.providers.callbacks.ses import EVENTS
 from tidings.providers.ses import NOTIFICATION_TAG, SesSettings
 
-pytest.importorskip("cryptography", reason="needs cryptography: the extra 'callbacks' is not installed")
-
 ID = new_id()
 DELIVERED, FAILED, NOTED = ReceiptKind.DELIVERED, ReceiptKind.FAILED, ReceiptKind.NOTED
 HARD_BOUNCE, COMPLAINT = SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT

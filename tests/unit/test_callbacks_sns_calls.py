@@ -5,6 +5,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.callbacks import (
     CERTIFICATE_URL,
@@ -21,8 +23,6 @@ from tidings.domain.receipt import Receipt
 from tidings.errors import CallbackPostponed, ForgedCallback
 from tidings.providers.callbacks.protocol import CallbackRequest
 from tidings.providers.callbacks.sns_message import is_certificate_address, is_confirmation_address
-
-pytest.importorskip("cryptography", reason="needs cryptography: the extra 'callbacks' is not installed")
 
 ID = new_id()
 
@@ -75,9 +75,6 @@ async def test_a_certificate_that_cannot_be_had_now_is_asked_for_again() -> None
 
 
 async def test_a_certificate_that_is_none_or_anothers_or_over() -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     bare = ec.generate_private_key(ec.SECP256R1()).public_key()
     pages = [
         b"",

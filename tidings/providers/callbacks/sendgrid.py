@@ -10,6 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 import structlog
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tidings.domain.notification import DeliveryError
 from tidings.domain.receipt import Receipt, ReceiptKind, SuppressionReason
@@ -92,9 +96,8 @@ class SendgridCallbacks:
     name = "sendgrid"
 
     def __init__(self, own: SendgridSettings) -> None:
-        self._key = own.sendgrid_webhook_key
         self._oldest = timedelta(seconds=own.sendgrid_webhook_age)
-        self._verify = _verifier(self._key) if self._key else None
+        self._verify = _verifier(own.sendgrid_webhook_key) if own.sendgrid_webhook_key else None
 
     @classmethod
     def build(cls, _settings: ProviderSettings) -> Self:
@@ -116,10 +119,8 @@ class SendgridCallbacks:
         """There is nothing to close."""
 
     def _check(self, request: CallbackRequest, now: datetime) -> None:
-        if not self._key:
-            raise ForgedCallback("sendgrid: TIDINGS_SENDGRID_WEBHOOK_KEY is not set")
         if self._verify is None:
-            raise ForgedCallback("sendgrid: needs cryptography: pip install 'tidings[callbacks]'")
+            raise ForgedCallback("sendgrid: TIDINGS_SENDGRID_WEBHOOK_KEY is not set")
         given = signature(request.headers.get(SIGNATURE_HEADER))
         timestamp = request.headers.get(TIMESTAMP_HEADER, "")
         seconds = (
@@ -159,15 +160,8 @@ class SendgridCallbacks:
         )
 
 
-def _verifier(text: str) -> Callable[[bytes, bytes], bool] | None:
-    """Checks signatures with this key; None where cryptography is not installed."""
-    try:
-        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.serialization import load_der_public_key
-    except ModuleNotFoundError:
-        return None
+def _verifier(text: str) -> Callable[[bytes, bytes], bool]:
+    """Checks signatures with this key."""
     try:
         key = load_der_public_key(b64decode(text, validate=True))
     except (ValueError, UnsupportedAlgorithm):

@@ -125,8 +125,6 @@ class SesCallbacks:
 def _verifier_of(pem: bytes) -> Callable[[SnsMessage, datetime], bool]:
     try:
         return verifier(pem)
-    except ModuleNotFoundError as error:
-        raise ForgedCallback("ses: needs cryptography: pip install 'tidings[callbacks]'") from error
     except ValueError as error:
         raise ForgedCallback("ses: no certificate at the address that it names") from error
 

@@ -12,6 +12,12 @@ from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import parse_qs
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.x509 import load_pem_x509_certificate
+
 from tidings.errors import ForgedCallback
 from tidings.providers.callbacks.content import json_object, signature, time_of_text
 
@@ -118,14 +124,8 @@ def _at_sns(url: str) -> str | None:
 def verifier(pem: bytes) -> Callable[[SnsMessage, datetime], bool]:
     """Checks signatures by this certificate, as long as it is valid.
 
-    Raises ModuleNotFoundError without cryptography, ValueError if this is no certificate with an RSA key.
+    Raises ValueError if this is no certificate with an RSA key.
     """
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-    from cryptography.x509 import load_pem_x509_certificate
-
     certificate = load_pem_x509_certificate(pem)
     key = certificate.public_key()
     if not isinstance(key, RSAPublicKey):
