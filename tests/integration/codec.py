@@ -2,6 +2,7 @@
 
 import base64
 import time
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from pydantic import SecretStr
@@ -9,7 +10,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import WorkflowSerializationContext
 
 from api.codec_access import CodecAccess
-from tests.integration.api import Answer, Api
+from tests.integration.api import Answer, Api, running_api
+from tidings.domain.api_key import new_secret
+from tidings.local.temporal_server import TemporalServer
 from tidings.settings import CodecServerSettings
 from tidings.temporal.encryption.codec import EncryptionCodec
 from tidings.temporal.encryption.keys import Keyring
@@ -23,8 +26,22 @@ SECOND_UI = "https://temporal.example.com"
 CANARY = "ada.lovelace@example.com"
 WORKFLOW = "notification-0199aa00-0000-7000-8000-000000000001"
 
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+"""Payloads are read without Postgres."""
 SETTINGS = CodecServerSettings(codec_token=SecretStr(TOKEN), codec_origins=[SECOND_UI])
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def codec_api(temporal_server: TemporalServer, **settings: Any) -> AbstractAsyncContextManager[Api]:
+    """An API with a codec server, for a block."""
+    return running_api(
+        NOWHERE,
+        temporal_server.address,
+        key=new_secret(),
+        environment={"TIDINGS_CODEC_KEYS": KEYS},
+        codec_server=SETTINGS,
+        **settings,
+    )
 
 
 def plain(text: str = CANARY) -> Payload:

@@ -8,30 +8,20 @@ import pytest
 from temporalio.client import Client
 
 from tests.integration import chromium
-from tests.integration.api import Api, running_api
+from tests.integration.api import Api
 from tests.integration.chromium import Page, browser
-from tests.integration.codec import CANARY, KEYS, SETTINGS, TOKEN
+from tests.integration.codec import CANARY, KEYS, TOKEN, codec_api
 from tests.support import eventually
-from tidings.domain.api_key import new_secret
 from tidings.local.temporal_server import NAMESPACE, TemporalServer
 from tidings.temporal.encryption.converter import data_converter
 from tidings.temporal.encryption.keys import Keyring
-
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no Chromium on this machine")
 
 
 @pytest.fixture
 async def api(temporal_server: TemporalServer) -> AsyncIterator[Api]:
-    async with running_api(
-        NOWHERE,
-        temporal_server.address,
-        key=new_secret(),
-        environment={"TIDINGS_CODEC_KEYS": KEYS},
-        codec_server=SETTINGS,
-        temporal_ui_url=temporal_server.ui_url,
-    ) as running:
+    async with codec_api(temporal_server, temporal_ui_url=temporal_server.ui_url) as running:
         yield running
 
 

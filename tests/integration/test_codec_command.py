@@ -12,16 +12,14 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from tests.integration.api import Api, running_api
-from tests.integration.codec import CANARY, KEYS, SETTINGS, TOKEN
+from tests.integration.api import Api
+from tests.integration.codec import CANARY, KEYS, TOKEN, codec_api
 from tidings.domain.api_key import new_secret
 from tidings.local.temporal_server import NAMESPACE, TemporalServer, temporal_program
 from tidings.temporal.encryption.converter import data_converter
 from tidings.temporal.encryption.keys import Keyring
 
 _JSON = base64.b64encode(b"json/plain").decode()
-
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,7 @@ async def command(temporal_server: TemporalServer) -> AsyncIterator[Command]:
     client = await Client.connect(
         temporal_server.address, namespace=NAMESPACE, data_converter=data_converter(Keyring.parse(KEYS))
     )
-    async with running_api(
-        NOWHERE,
-        temporal_server.address,
-        key=new_secret(),
-        environment={"TIDINGS_CODEC_KEYS": KEYS},
-        codec_server=SETTINGS,
-    ) as api:
+    async with codec_api(temporal_server) as api:
         workflow = await client.start_workflow(
             "Nothing", {"recipient": CANARY}, id=f"codec-{uuid4()}", task_queue="nobody"
         )

@@ -8,24 +8,23 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.codec_access import LIFETIME
-from tests.integration.api import Answer, Api, running_api
-from tests.integration.codec import CANARY, KEYS, SETTINGS, TOKEN, UI, decode, plain, sealed
+from tests.integration.api import Answer, Api
+from tests.integration.codec import (
+    CANARY,
+    TOKEN,
+    UI,
+    codec_api,
+    decode,
+    plain,
+    sealed,
+)
 from tidings.domain.api_key import new_secret
 from tidings.local.temporal_server import TemporalServer
-
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
 @pytest.fixture(scope="module")
 async def api(temporal_server: TemporalServer) -> AsyncIterator[Api]:
-    async with running_api(
-        NOWHERE,
-        temporal_server.address,
-        key=new_secret(),
-        environment={"TIDINGS_CODEC_KEYS": KEYS},
-        codec_server=SETTINGS,
-        temporal_ui_url=UI,
-    ) as running:
+    async with codec_api(temporal_server, temporal_ui_url=UI) as running:
         yield running
 
 

@@ -18,13 +18,14 @@ from tests.integration.codec import (
     BEARER,
     CANARY,
     KEYS,
+    NOWHERE,
     OTHER_KEYS,
     SECOND_UI,
-    SETTINGS,
     TOKEN,
     UI,
     WORKFLOW,
     as_json,
+    codec_api,
     cookie,
     data_of,
     decode,
@@ -34,8 +35,6 @@ from tests.integration.codec import (
 from tidings.domain.api_key import new_secret
 from tidings.local.temporal_server import TemporalServer
 
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-"""Payloads are read without Postgres."""
 DECODE, ENCODE = "/v1/codec/decode", "/v1/codec/encode"
 JSON = {"Content-Type": "application/json"}
 
@@ -43,15 +42,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 async def api(temporal_server: TemporalServer) -> AsyncIterator[Api]:
     """With a token, and open to every page where it is not about payloads."""
-    async with running_api(
-        NOWHERE,
-        temporal_server.address,
-        key=new_secret(),
-        environment={"TIDINGS_CODEC_KEYS": KEYS},
-        codec_server=SETTINGS,
-        temporal_ui_url=f"{UI}/",
-        cors_origins=["*"],
-    ) as running:
+    async with codec_api(temporal_server, temporal_ui_url=f"{UI}/", cors_origins=["*"]) as running:
         yield running
 
 
@@ -331,13 +322,7 @@ async def test_without_a_token_nobody_reads(temporal_server: TemporalServer) -> 
 
 
 async def test_guessing_is_ended_for_a_while_but_no_session(temporal_server: TemporalServer) -> None:
-    async with running_api(
-        NOWHERE,
-        temporal_server.address,
-        key=new_secret(),
-        environment={"TIDINGS_CODEC_KEYS": KEYS},
-        codec_server=SETTINGS,
-    ) as api:
+    async with codec_api(temporal_server) as api:
         mistakes = [
             decode(api, headers={"Authorization": f"Bearer {new_secret()}"}) for _ in range(2 * GUESSES)
         ]
