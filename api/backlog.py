@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from api.freshness import Freshness
 from tidings.domain.vocabulary import Status
 from tidings.errors import OrchestratorUnavailable
 from tidings.metrics import ApiMetrics
@@ -39,18 +40,15 @@ class ShownBacklog:
     ) -> None:
         self._source = source
         self._metrics = metrics
-        self._clock = clock
-        self._asked_at = float("-inf")
-        self._asking = asyncio.Lock()
+        self._freshness = Freshness(_FRESH, clock)
 
     async def refresh(self) -> None:
         """Ask, unless that was done a moment ago. Raises nothing."""
-        async with self._asking:
-            if self._clock() - self._asked_at < _FRESH:
-                return
-            reached, _ = await asyncio.gather(self._show_queues(), self._show_open())
-            self._metrics.show_up("temporal", up=reached)
-            self._asked_at = self._clock()
+        await self._freshness.ask(self._show)
+
+    async def _show(self) -> None:
+        reached, _ = await asyncio.gather(self._show_queues(), self._show_open())
+        self._metrics.show_up("temporal", up=reached)
 
     async def _show_queues(self) -> bool:
         try:

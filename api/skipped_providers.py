@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from api.freshness import Freshness
 from tidings.domain.provider_health import SkippedProvider
 from tidings.errors import StorageUnavailable
 from tidings.metrics import ApiMetrics
@@ -34,21 +35,18 @@ class SkippedProviders:
     ) -> None:
         self._source = source
         self._metrics = metrics
-        self._clock = clock
-        self._asked_at = float("-inf")
-        self._asking = asyncio.Lock()
+        self._freshness = Freshness(_FRESH, clock)
 
     async def refresh(self) -> None:
         """Ask, unless that was done a moment ago. Raises nothing."""
-        async with self._asking:
-            if self._clock() - self._asked_at < _FRESH:
-                return
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    self._metrics.show_skipped(await self._source.skipped())
-                self._metrics.show_up("postgres", up=True)
-            except (StorageUnavailable, TimeoutError) as error:
-                log.warning("provider_health_not_read", reason=str(error) or "it did not answer in time")
-                self._metrics.show_skipped(None)
-                self._metrics.show_up("postgres", up=False)
-            self._asked_at = self._clock()
+        await self._freshness.ask(self._show)
+
+    async def _show(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                self._metrics.show_skipped(await self._source.skipped())
+            self._metrics.show_up("postgres", up=True)
+        except (StorageUnavailable, TimeoutError) as error:
+            log.warning("provider_health_not_read", reason=str(error) or "it did not answer in time")
+            self._metrics.show_skipped(None)
+            self._metrics.show_up("postgres", up=False)

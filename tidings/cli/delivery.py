@@ -12,6 +12,17 @@ import typer
 from tidings.cli import completion, screen
 from tidings.cli.bulk import send_file
 from tidings.cli.context import api_access
+from tidings.cli.message_options import (
+    CollapseKey,
+    Data,
+    Guarantee,
+    Html,
+    Metadata,
+    Pin,
+    Priority,
+    Subject,
+    Tags,
+)
 from tidings.domain.idempotency import checked_key
 
 if TYPE_CHECKING:
@@ -38,29 +49,20 @@ def send(
     ] = None,
     to: Annotated[str | None, typer.Option(help="E-mail address, E.164 number, device token or URL.")] = None,
     body: Annotated[str | None, typer.Option(help="The text; - reads it from standard input.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
-    metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
+    subject: Subject = None,
+    html: Html = None,
+    metadata: Metadata = None,
     attach: Annotated[
         list[Path] | None, typer.Option(help="A file to go with an email; up to 20 times, 10 MB in all.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A JSON object of strings for the app, push only.")] = None,
-    collapse_key: Annotated[
-        str | None, typer.Option(help="Replaces the push message before it with the same key.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
+    data: Data = None,
+    collapse_key: CollapseKey = None,
+    tag: Tags = None,
     send_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-03-01T09:00:00Z.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="RFC 3339; nothing is sent after it.")] = None,
-    priority: Annotated[
-        str | None,
-        typer.Option(help="critical, high, normal, low or bulk.", autocompletion=completion.priorities),
-    ] = None,
-    guarantee: Annotated[
-        str | None, typer.Option(help="at_least_once or at_most_once.", autocompletion=completion.guarantees)
-    ] = None,
-    provider: Annotated[
-        str | None, typer.Option(help="Use this provider and no other.", autocompletion=completion.providers)
-    ] = None,
+    priority: Priority = None,
+    guarantee: Guarantee = None,
+    provider: Pin = None,
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Submit once, however often this command is repeated.")
     ] = None,

@@ -1,13 +1,23 @@
 """`tidings schedules`: recurring notifications, over HTTP."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tidings.cli import completion, schedule_screen, screen
 from tidings.cli.delivery import AsJson, Key, Url, call_api, json_object, text_of
+from tidings.cli.message_options import (
+    CollapseKey,
+    Data,
+    Guarantee,
+    Html,
+    Metadata,
+    Pin,
+    Priority,
+    Subject,
+    Tags,
+)
 
 if TYPE_CHECKING:
     from tidings.client import ScheduleFields, TemplateFields
@@ -38,24 +48,15 @@ def create(
         int | None, typer.Option(help="Seconds: how old a missed firing may be to be made up.")
     ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Create it without letting it fire yet.")] = False,
-    subject: Annotated[str | None, typer.Option(help="Required for email.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A file with the HTML form of an email.")] = None,
-    metadata: Annotated[str | None, typer.Option(help="A JSON object, given back as it is.")] = None,
-    data: Annotated[str | None, typer.Option(help="A JSON object of strings for the app, push only.")] = None,
-    collapse_key: Annotated[
-        str | None, typer.Option(help="Replaces the push message before it with the same key.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="May be given up to 10 times.")] = None,
-    priority: Annotated[
-        str | None,
-        typer.Option(help="critical, high, normal, low or bulk.", autocompletion=completion.priorities),
-    ] = None,
-    guarantee: Annotated[
-        str | None, typer.Option(help="at_least_once or at_most_once.", autocompletion=completion.guarantees)
-    ] = None,
-    provider: Annotated[
-        str | None, typer.Option(help="Use this provider and no other.", autocompletion=completion.providers)
-    ] = None,
+    subject: Subject = None,
+    html: Html = None,
+    metadata: Metadata = None,
+    data: Data = None,
+    collapse_key: CollapseKey = None,
+    tag: Tags = None,
+    priority: Priority = None,
+    guarantee: Guarantee = None,
+    provider: Pin = None,
     url: Url = None,
     api_key: Key = None,
     as_json: AsJson = False,
