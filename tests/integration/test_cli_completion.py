@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from tests.integration.command_line import Ended, tidings
 from tests.integration.scripted_api import ID, NOTIFICATION, says, scripted_api
@@ -141,6 +142,14 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, se
 
 RUNS = {"up", "api", "worker", "sandbox", "codec new-key"}
 """They run a part until they are told to stop, or print one word that is ready for a setting: no data."""
+
+
+def test_lists_of_commands_are_not_cut_short() -> None:
+    for group in ((), *((group.name,) for group in app.registered_groups)):
+        said = CliRunner().invoke(app, [*filter(None, group), "--help"], env={"COLUMNS": "80"}).output
+        listed = said.partition("Commands:\n")[2].strip()
+        assert listed
+        assert "..." not in listed, listed
 
 
 def test_every_command_that_prints_data_has_json() -> None:

@@ -65,7 +65,7 @@ def list_(
     screen.print_json(found) if as_json else screen.print_keys(found)
 
 
-@app.command()
+@app.command(short_help="Make a key in the place of another.")
 def rotate(
     id: Id,
     overlap: Annotated[

@@ -52,16 +52,19 @@ def _root(
     """Durable notification delivery on Temporal."""
 
 
-app.command("up", rich_help_panel="Run")(up.up)
-for part in (parts.api, parts.worker, parts.sandbox, migrate.migrate, doctor.doctor):
-    app.command(rich_help_panel="Run")(part)
+app.command("up", short_help="Run all of Tidings on this machine, to try it.")(up.up)
+app.command("api")(parts.api)
+app.command("worker")(parts.worker)
+app.command("sandbox", short_help="Run a stand-in for every provider, with an inbox.")(parts.sandbox)
+app.command("migrate", short_help="Set up the database and Temporal's namespace.")(migrate.migrate)
+app.command("doctor", short_help="Check everything and say what to do; sends nothing.")(doctor.doctor)
 app.command("send")(delivery.send)
 app.command("show")(delivery.show)
 app.command("list")(delivery.list_)
-app.command("watch")(watch.watch)
-app.command("cancel")(steering.cancel)
-app.command("retry")(steering.retry)
-app.command("providers")(providers.providers)
+app.command("watch", short_help="Watch notifications as they change.")(watch.watch)
+app.command("cancel", short_help="Stop notifications: by ids, or all of a status.")(steering.cancel)
+app.command("retry", short_help="Try again now: by ids, or all of a status.")(steering.retry)
+app.command("providers", short_help="Show providers, their state and the routes.")(providers.providers)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(webhooks.app, name="webhooks")

@@ -118,7 +118,7 @@ def pause(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False)
     _print(call_api(lambda client: client.schedules.pause(id), url, api_key).to_json(), as_json)
 
 
-@app.command()
+@app.command(short_help="Let a paused schedule fire again.")
 def resume(id: Id, url: Url = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """Let a paused schedule fire again; what fell into the pause is not made up."""
     _print(call_api(lambda client: client.schedules.resume(id), url, api_key).to_json(), as_json)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-app = typer.Typer(
-    help="Recipients that get nothing more: they bounced, complained or opted out.", no_args_is_help=True
-)
+app = typer.Typer(help="Recipients that bounced or want nothing more.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -41,7 +39,7 @@ def list_(
         _print(found)
 
 
-@app.command()
+@app.command(short_help="Take recipients off the list.")
 def remove(
     id: Annotated[list[UUID], typer.Argument(help="Ids, from `tidings suppressions list`.")],
     as_json: AsJson = False,

@@ -96,7 +96,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     _print(_found(name, _run(lambda tenants: tenants.get(name))), as_json)
 
 
-@app.command("set")
+@app.command("set", short_help="Change what is given, and nothing else.")
 def set_(
     name: Name,
     rate_limit: Limit = None,
