@@ -8,6 +8,7 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.http_server import http_server
 from tests.support import free_port
 
 
@@ -42,15 +43,8 @@ async def collecting() -> AsyncIterator[Collector]:
     """Run one for the block."""
     port = free_port()
     collector = Collector(f"http://127.0.0.1:{port}")
-    app = web.Application()
-    app.router.add_post("/v1/traces", collector.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with http_server(web.post("/v1/traces", collector.take), port=port):
         yield collector
-    finally:
-        await runner.cleanup()
 
 
 def attributes(span: Span) -> dict[str, str | int | bool]:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tests.api_process import api_process, is_live
 from tests.encryption import CODEC_KEYS
+from tests.http_server import http_server
 from tests.integration.api import make_key, reaches, running_api
 from tests.integration.command_line import tidings
 from tests.packaged_provider import ROOT, installed, package, written
@@ -57,14 +58,8 @@ async def pigeon() -> AsyncIterator[tuple[str, Received]]:
             return web.json_response({"error": "no_such_number", "text": "who?"}, status=404)
         return web.json_response({"id": f"p-{len(received)}"}, status=201)
 
-    application = web.Application()
-    application.add_routes([web.post("/messages", messages)])
-    runner = web.AppRunner(application)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}", received
-    await runner.cleanup()
+    async with http_server(web.post("/messages", messages)) as url:
+        yield url, received
 
 
 def path_of(*folders: Path) -> str:

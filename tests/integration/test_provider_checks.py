@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.aws import ses, sns
 from tests.http2_server import ScriptedHttp2, answer
+from tests.http_server import http_server
 from tests.integration.test_provider_twilio_sendgrid import ACCOUNT, KEY, sendgrid, twilio
 from tests.provider_support import ScriptedSmtp, certificate, provider_settings, serving
 from tests.push_keys import apns_settings, fcm_settings
@@ -58,16 +59,8 @@ async def vendor(*answers: tuple[str, str, int, Any]) -> AsyncIterator[tuple[str
                 return web.json_response(content, status=status)
         return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{port}", asked
-    finally:
-        await runner.cleanup()
+    async with http_server(web.route("*", "/{path:.*}", handle)) as url:
+        yield url, asked
 
 
 def basic(user: str, password: str) -> str:
@@ -169,16 +162,8 @@ async def test_sns_asks_for_preferences(status: int, code: str | None, said: str
         bodies.append(await request.read())
         return web.Response(status=status, text=error if code else empty, content_type="text/xml")
 
-    application = web.Application()
-    application.router.add_post("/", handle)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        assert said in await found(sns(f"http://127.0.0.1:{port}"))
-    finally:
-        await runner.cleanup()
+    async with http_server(web.post("/", handle)) as url:
+        assert said in await found(sns(url))
     assert len(bodies) == 1
     assert b"Action=GetSMSAttributes" in bodies[0]
 
@@ -195,20 +180,12 @@ async def test_fcm_fetches_a_token_and_says_why_not() -> None:
             asked.append(request.path)
             return web.json_response(content, status=status)
 
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(application, shutdown_timeout=0.1)
-        await runner.setup()
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        try:
-            provider = FcmProvider(provider_settings(**QUICK), fcm_settings(f"http://127.0.0.1:{port}"))
+        async with http_server(web.route("*", "/{path:.*}", handle)) as url:
+            provider = FcmProvider(provider_settings(**QUICK), fcm_settings(url))
             if status == 200:
                 assert "access token" in await found(provider)
             else:
                 assert (await refused(provider)).code == "fcm_token_invalid_grant"
-        finally:
-            await runner.cleanup()
         assert asked == ["/token"]
 
 

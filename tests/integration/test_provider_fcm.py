@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.http_server import http_server
 from tests.provider_support import outgoing, provider_settings, running_sandbox, serving
 from tests.push_keys import EMAIL, PROJECT, fcm_settings, rsa_key
 from tests.support import eventually, free_port
@@ -65,18 +66,9 @@ class Google:
 async def google() -> AsyncIterator[Google]:
     fake = Google()
     fake.gate.set()
-    application = web.Application()
-    application.router.add_post("/token", fake.token)
-    application.router.add_post("/v1/projects/{project}/messages:send", fake.send)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    fake.url = f"http://127.0.0.1:{port}"
-    try:
+    sends = web.post("/v1/projects/{project}/messages:send", fake.send)
+    async with http_server(web.post("/token", fake.token), sends) as fake.url:
         yield fake
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

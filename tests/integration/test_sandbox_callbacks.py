@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.callbacks import TWILIO_TOKEN, twilio_reader
+from tests.http_server import http_server
 from tests.provider_support import outgoing, provider_settings, running_sandbox, serving
 from tests.support import free_port
 from tidings.domain.receipt import Receipt, ReceiptKind, SuppressionReason
@@ -43,15 +44,8 @@ class Receiver:
 async def receiving() -> AsyncIterator[Receiver]:
     port = free_port()
     receiver = Receiver(f"http://127.0.0.1:{port}")
-    application = web.Application()
-    application.add_routes([web.post("/{path:.*}", receiver.take)])
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with http_server(web.post("/{path:.*}", receiver.take), port=port):
         yield receiver
-    finally:
-        await runner.cleanup()
 
 
 async def send(

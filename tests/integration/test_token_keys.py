@@ -12,6 +12,7 @@ pytest.importorskip("jwt", reason="needs PyJWT: the extra 'jwt' is not installed
 
 from api.problems import Problem
 from api.token_keys import UNKNOWN_SECONDS, KeySet
+from tests.http_server import http_server
 from tests.support import free_port
 from tests.tokens import key_set
 
@@ -42,16 +43,9 @@ class Issuer:
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
     issuer = Issuer()
-    app = web.Application()
-    app.router.add_get("/jwks", issuer.answer)
-    app.router.add_get("/elsewhere", issuer.elsewhere)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", issuer.port).start()
-    try:
+    routes = (web.get("/jwks", issuer.answer), web.get("/elsewhere", issuer.elsewhere))
+    async with http_server(*routes, port=issuer.port):
         yield issuer
-    finally:
-        await runner.cleanup()
 
 
 async def test_the_set_is_read_at_the_first_question_and_then_known(issuer: Issuer) -> None:
