@@ -19,6 +19,9 @@ Row = Sequence[object]
 ERROR_TABLE = "error table"
 """The property in which a test reports (provider, permanent, of our set-up, transient, unknown)."""
 
+CANARIES = "canaries"
+"""The property in which a test reports (payloads, place, paths, canaries, pieces, bytes, found, shown)."""
+
 
 @dataclass
 class Shown:
@@ -41,6 +44,7 @@ class Figures:
         self._peers: dict[tuple[str, str, str], Shown] = {}
         self._cases: dict[str, Shown] = {}
         self._errors: dict[str, Row] = {}
+        self._canaries: dict[tuple[str, str], Row] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
@@ -55,6 +59,8 @@ class Figures:
         for name, value in report.user_properties if report.when == "call" else ():
             if name == ERROR_TABLE and isinstance(value, tuple):
                 self._errors[str(value[0])] = value[1:]
+            if name == CANARIES and isinstance(value, tuple):
+                self._canaries[value[:2]] = value
         return report
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -69,12 +75,29 @@ class Figures:
         peers = [(*row, shown.result()) for row, shown in sorted(self._peers.items())]
         cases = [(what, f"{shown.examples:,}", shown.result()) for what, shown in sorted(self._cases.items())]
         errors = [(name, *kinds, _sum(kinds)) for name, kinds in sorted(self._errors.items())]
+        canaries = [
+            [f"{cell:,}" if isinstance(cell, int) else cell for cell in row]
+            for row in sorted(self._canaries.values(), key=lambda row: str(row[0]), reverse=True)
+        ]
         if errors:
             errors.append(("all", *(_sum(column) for column in list(zip(*errors, strict=True))[1:])))
         return "\n".join(
             [
                 *_table(("provider", "peer", "exercised", "tests"), peers),
                 *_table(("error table", "for good", "our set-up", "passing", "unknown", "rows"), errors),
+                *_table(
+                    (
+                        "payloads",
+                        "place",
+                        "paths",
+                        "canaries",
+                        "pieces",
+                        "bytes",
+                        "found",
+                        "shown on purpose",
+                    ),
+                    canaries,
+                ),
                 *_table(("cases of", "how many", "tests"), cases),
             ]
         )

@@ -74,6 +74,8 @@ class PostgresServer(Part):
             *(str(programs.postgres), "-D", str(self.data_dir)),
             *("-h", "127.0.0.1", "-p", str(self.port), "-k", ""),
             *("-c", f"cluster_name={self._cluster_name}", "-c", "max_connections=200"),
+            # The details of a refusal are the row: whom it goes to and what it says.
+            *("-c", "log_error_verbosity=terse"),
         ]
 
     def environment(self) -> Mapping[str, str]:
