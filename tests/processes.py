@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.api_process import api_process
+from tests.http_server import http_server
 from tests.integration.api import make_key
 from tests.integration.command_line import Ended, tidings
 from tests.support import eventually, free_port
@@ -41,15 +42,8 @@ async def target() -> AsyncIterator[Target]:
     """Run one for the block."""
     port = free_port()
     called = Target(f"http://127.0.0.1:{port}/hook")
-    app = web.Application()
-    app.router.add_post("/hook", called.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with http_server(web.post("/hook", called.take), port=port):
         yield called
-    finally:
-        await runner.cleanup()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.http_server import http_server
 from tests.support import free_port
 from tidings.sandbox.behaviour import FailureCount
 from tidings.sandbox.inbox import Inbox
@@ -65,13 +66,5 @@ async def echo() -> AsyncIterator[str]:
         said = f"no such target: {request.url}: {await request.text()}"
         return web.Response(status=int(found[1]) if found else 404, text=said)
 
-    port = free_port()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
+    async with http_server(web.route("*", "/{path:.*}", answer)) as url:
+        yield url
