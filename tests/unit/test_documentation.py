@@ -1,5 +1,6 @@
 """What documents say in figures is what the code does."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,3 +47,13 @@ def test_the_providers_of_a_channel_are_those_of_the_table(channel: Channel) -> 
     cells = [f"`{channel}`", ", ".join(pages[name] for name in names)]
     assert f"| {' | '.join([*cells, f'`{names[0]}`'])} |" in (DOCS / "providers.md").read_text()
     assert all((DOCS / "providers" / f"{name}.md").is_file() for name in names)
+
+
+def test_what_the_incident_shows_was_printed() -> None:
+    """docs/incident.md is cut from the transcript that `make incident` writes, in its order."""
+    printed = iter((DOCS / "incident-transcript.txt").read_text().splitlines())
+    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / "incident.md").read_text(), re.DOTALL | re.MULTILINE)
+    shown = [line for block in blocks for line in block.splitlines() if line not in ("", "…")]
+    assert len(shown) > 20
+    # `in` moves the iterator on: what comes later here has to come later there.
+    assert [line for line in shown if line not in printed] == []
