@@ -15,6 +15,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from tests.encryption import CONVERTER, KEY, OTHER_KEY
 from tests.grpc_server import scripted_grpc
+from tests.http_server import http_server
 from tests.integration.api import make_key, running_api
 from tests.integration.command_line import Ended, tidings
 from tests.integration.database import open_engine
@@ -327,19 +328,9 @@ async def test_an_api_with_another_clock_a_key_that_is_none_and_another_server_a
     async def refuse(request: web.Request) -> web.Response:
         return web.Response(status=401)
 
-    application = web.Application()
-    application.router.add_get("/health/ready", ready)
-    application.router.add_get("/v1/notifications", refuse)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    url = f"http://127.0.0.1:{port}"
-    try:
+    async with http_server(web.get("/health/ready", ready), web.get("/v1/notifications", refuse)) as url:
         found = await api_check.look(url, "td_live_x", expected=True)
         elsewhere = await api_check.look(f"{url}/elsewhere", None, expected=True)
-    finally:
-        await runner.cleanup()
     away = [await api_check.look(url, None, expected=expected) for expected in (True, False)]
     assert [finding.state for (finding,) in away] == [State.FAILED, State.UNCHECKED]
     assert [(finding.check, finding.state) for finding in found] == [
