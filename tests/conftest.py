@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a real Postgres, a real Temporal, and Temporal's time-skipping server."""
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,10 @@ from tidings.temporal.names import SEARCH_ATTRIBUTES
 
 # Processes that tests start have it too.
 os.environ["TIDINGS_CODEC_KEYS"] = CODEC_KEYS
+
+# A shell lets what it runs in the background ignore Ctrl-C, and all that it starts in turn.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -88,7 +89,7 @@ async def test_with_postgres_down_a_key_still_makes_one_notification(
     key, _ = await make_key(url, "with-a-key")
     async with running_api(url, temporal_server.address, key=key) as api:
         await knows(api)
-        headers = {"Idempotency-Key": "before"}
+        headers = {"Idempotency-Key": f"order-{uuid4()}"}
         before = await api.post("/v1/notifications", json=EMAIL, headers=headers)
         await own_postgres.stop(hurry=True)
         again = await api.post("/v1/notifications", json=EMAIL, headers=headers)

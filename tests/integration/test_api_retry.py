@@ -12,9 +12,8 @@ from temporalio.client import Client
 from tests.integration.api import Api, forgotten, make_key, reaches, running_api, signals
 from tests.integration.database import open_engine
 from tests.support import eventually
-from tests.workflows.delivery import Delivery, delivery_worker
+from tests.workflows.delivery import HOURS, Delivery, delivery_worker
 from tidings.database.delivery_log import PostgresDeliveryLog
-from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Status
 from tidings.errors import PermanentFailure, SendFailure, TransientFailure
 from tidings.local.temporal_server import TemporalServer
@@ -23,7 +22,6 @@ from tidings.temporal import names
 
 BUSY = TransientFailure("smtp_451", "try again later")
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
-HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
 
 
 @pytest.fixture

@@ -12,15 +12,13 @@ from temporalio.client import Client
 
 from tests.integration.api import Api, make_key, reaches, running_api, signals
 from tests.support import eventually
-from tests.workflows.delivery import delivery_worker
-from tidings.domain.retry_schedule import RetrySchedule
+from tests.workflows.delivery import HOURS, delivery_worker
 from tidings.errors import PermanentFailure, TransientFailure
 from tidings.local.temporal_server import TemporalServer
 from tidings.temporal import names
 
 BUSY = TransientFailure("smtp_451", "try again later")
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
-HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ async def test_cancel_during_an_attempt_that_succeeds_is_too_late(api: Api, temp
 async def test_cancel_while_an_attempt_goes_on_answers_202_and_holds(
     hasty_api: Api, temporal_client: Client
 ) -> None:
-    async with delivery_worker(temporal_client, [BUSY]) as delivery:
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS) as delivery:
         delivery.provider.gate = asyncio.Event()
         id = await hasty_api.submitted()
         await delivery.provider.called.wait()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -159,7 +160,7 @@ async def test_what_goes_to_many_is_stored_once_and_for_each_tenant(api: Api, da
 async def test_a_replay_stores_nothing_again_and_another_file_is_another_body(
     api: Api, sandbox: RunningSandbox, database_url: str
 ) -> None:
-    headers = {"Idempotency-Key": "order-7"}
+    headers = {"Idempotency-Key": f"order-{uuid4()}"}
     fields = {"channel": "email", "recipient": "ada@example.com", "subject": "x", "body": "x"}
     body = fields | {"attachments": [file_of(CANARY)]}
     first = await api.post("/v1/notifications", json=body, headers=headers)
@@ -209,7 +210,7 @@ async def test_without_postgres_nothing_with_attachments_is_accepted(
         # The key stays known; what is to be stored goes nowhere.
         async with open_engine(NOWHERE, database_connect_timeout=1) as engine:
             api.parts.submitting._attachments = AttachmentRepository(engine)
-            headers = {"Idempotency-Key": "once"}
+            headers = {"Idempotency-Key": f"order-{uuid4()}"}
             answer = await api.submit(attachments=[file_of(CANARY)])
             assert (answer.status, answer.kind) == (503, "storage-unavailable")
             assert answer.headers["Retry-After"]

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
@@ -12,7 +13,7 @@ from temporalio.client import Client
 from tests.integration.api import Api, make_key, running_api
 from tests.integration.command_line import Ended, tidings
 from tests.support import eventually, free_port
-from tests.workflows.delivery import Delivery, delivery_worker
+from tests.workflows.delivery import HOURS, Delivery, delivery_worker
 from tidings.domain.identifiers import new_id
 from tidings.errors import TransientFailure
 from tidings.local.temporal_server import TemporalServer
@@ -30,7 +31,7 @@ async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterat
 
 @pytest.fixture
 async def delivery(temporal_client: Client) -> AsyncIterator[Delivery]:
-    async with delivery_worker(temporal_client, [BUSY, None]) as delivery:
+    async with delivery_worker(temporal_client, [BUSY, None], retry=HOURS) as delivery:
         yield delivery
 
 
@@ -55,7 +56,7 @@ async def test_send_prints_what_was_accepted_and_show_finds_it(api: Api, deliver
 
 
 async def test_send_under_an_idempotency_key_submits_once(api: Api) -> None:
-    command = ("send", *EMAIL, "--idempotency-key", "order-1042", "--json")
+    command = ("send", *EMAIL, "--idempotency-key", f"order-{uuid4()}", "--json")
     sent = await over_http(api, *command, "--body", "Hello")
     api.accepted.append(json.loads(sent.out)["id"])  # to be ended with the others
     again = await over_http(api, *command, "--body", "Hello")

@@ -15,7 +15,7 @@ from tests.integration.database import NOW, a_notification, open_engine
 from tests.integration.scripted_api import ID, NOTIFICATION, problem, says, scripted_api
 from tests.integration.terminal import Running, running
 from tests.support import eventually, free_port
-from tests.workflows.delivery import delivery_worker
+from tests.workflows.delivery import HOURS, delivery_worker
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import DeliveryState
@@ -63,7 +63,8 @@ async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterat
 async def test_one_is_followed_to_its_end(
     api: Api, temporal_client: Client, answer: PermanentFailure | None, last: str, status: int
 ) -> None:
-    async with delivery_worker(temporal_client, [TransientFailure("smtp_451", "later"), answer]) as delivery:
+    script = [TransientFailure("smtp_451", "later"), answer]
+    async with delivery_worker(temporal_client, script, retry=HOURS) as delivery:
         id = await api.submitted()
         command = ("watch", id, *FAST, "--json")
         async with running(*command, environment=reach(api.url, api.key)) as watch:

@@ -15,7 +15,7 @@ from temporalio.client import Client
 from tests.integration.api import Api, make_key, running_api
 from tests.integration.database import a_notification, a_state, open_engine
 from tests.support import eventually
-from tests.workflows.delivery import delivery_worker
+from tests.workflows.delivery import HOURS, delivery_worker
 from tidings.client import (
     Attachment,
     Channel,
@@ -33,11 +33,9 @@ from tidings.client import (
 )
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.domain.receipt import SuppressionReason
-from tidings.domain.retry_schedule import RetrySchedule
 from tidings.errors import PermanentFailure, TransientFailure
 from tidings.local.temporal_server import TemporalServer
 
-HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
 BUSY = TransientFailure("smtp_451", "try again later")
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
 
@@ -115,12 +113,13 @@ async def test_what_the_api_answers_is_given_back_unchanged(client: Tidings, api
 
 
 async def test_one_key_makes_one_notification_with_concurrent_calls(client: Tidings, api: Api) -> None:
-    fields = email(idempotency_key="order-1042")
+    key = f"order-{uuid4()}"
+    fields = email(idempotency_key=key)
     made = await asyncio.gather(*(client.send(**fields) for _ in range(20)))
     api.accepted.append(made[0].id)
     assert len({notification.id for notification in made}) == 1
     with pytest.raises(InvalidProblem, match="/Idempotency-Key") as raised:
-        await client.send(**email(idempotency_key="order-1042", body="Another."))
+        await client.send(**email(idempotency_key=key, body="Another."))
     assert raised.value.kind == "idempotency-key-reused"
 
 

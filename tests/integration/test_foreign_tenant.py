@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -24,7 +24,6 @@ from tidings.local.temporal_server import TemporalServer
 from tidings.temporal import names
 
 LATER = "2027-01-01T00:00:00Z"
-ORDER = "order-1042"
 URL = "https://example.com/hooks"
 PAUSED = {"notification": EMAIL, "every": 86_400, "paused": True}
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "trace"}
@@ -40,6 +39,8 @@ class Owned:
     cursors: dict[str, str]
     """By the path of the list."""
     notifications: list[str]
+    order: str
+    """The idempotency key of the first."""
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ async def api(
 @pytest.fixture
 async def owned(api: Api, database_url: str) -> AsyncIterator[Owned]:
     test_key, _ = await make_key(database_url, secret=new_secret(KeyMode.TEST))
-    headers = {"Idempotency-Key": ORDER}
+    order = f"order-{uuid4()}"  # of this test: others, too, submit to this Temporal
+    headers = {"Idempotency-Key": order}
     submitted = [
         await api.post("/v1/notifications", json=EMAIL | {"send_at": LATER}, headers=headers),
         await api.submit(recipient="gone@example.com"),
@@ -97,6 +99,7 @@ async def owned(api: Api, database_url: str) -> AsyncIterator[Owned]:
         },
         cursors=cursors,
         notifications=notifications,
+        order=order,
     )
     for id in schedules:
         assert (await api.call("DELETE", f"/v1/schedules/{id}")).status == 204
@@ -211,14 +214,14 @@ async def test_another_tenants_things_are_in_no_list(walk: Walk, owned: Owned) -
 
 
 async def test_another_tenants_idempotency_key_and_url_are_free(walk: Walk, owned: Owned) -> None:
-    headers = {"Idempotency-Key": ORDER}
+    headers = {"Idempotency-Key": owned.order}
     other = EMAIL | {"body": "Another."}
     own = await walk.call("POST", "/v1/notifications", json=other, headers=headers)
     assert own.status == 201
     assert own.json["id"] not in owned.notifications
     assert "Idempotent-Replayed" not in own.headers
     walk.noted("POST", "/v1/notifications with the other's Idempotency-Key", own)
-    many = {"notifications": [other | {"idempotency_key": ORDER}]}
+    many = {"notifications": [other | {"idempotency_key": owned.order}]}
     bulk = await walk.call("POST", "/v1/notifications/bulk", json=many)
     assert bulk.status == 207
     (item,) = bulk.json["data"]

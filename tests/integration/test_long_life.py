@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowHistory
 
 from tests.encryption import CONVERTER
 from tests.support import eventually, free_port
-from tests.workflows.delivery import Handle, delivery_worker
+from tests.workflows.delivery import HOURS, Handle, delivery_worker
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Channel, Status
 from tidings.errors import PermanentFailure, TransientFailure
@@ -127,8 +127,7 @@ async def test_hundreds_of_retries_by_hand_go_on_with_the_numbers_over_many_runs
 async def test_a_notification_in_backoff_keeps_its_time_and_its_numbers_over_a_new_run(
     hasty_client: Client,
 ) -> None:
-    hours = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
-    async with delivery_worker(hasty_client, [BUSY, None], retry=hours) as delivery:
+    async with delivery_worker(hasty_client, [BUSY, None], retry=HOURS) as delivery:
         notification, handle = await delivery.start()
         await delivery.reaches(handle, Status.RETRYING)
         before = await delivery.status(handle)

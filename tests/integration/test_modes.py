@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -330,7 +331,7 @@ async def test_a_test_under_an_idempotency_key_takes_no_live_notifications_place
     temporal_server: TemporalServer, database_url: str, tmp_path: Path, keys: Keys, sandbox: RunningSandbox
 ) -> None:
     environment = {"TIDINGS_SANDBOX_URL": sandbox.url, "TIDINGS_SANDBOX_SMTP_PORT": str(sandbox.smtp_port)}
-    headers = {"Idempotency-Key": "order-1042"}
+    headers = {"Idempotency-Key": f"order-{uuid4()}"}
     async with system(
         temporal_server, database_url, keys, tmp_path, sandbox.smtp_port, **environment
     ) as running:

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.support import eventually, free_port
-from tests.workflows.delivery import delivery_worker
+from tests.workflows.delivery import HOURS, delivery_worker
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Status
@@ -141,7 +141,7 @@ async def test_a_closed_workflow_is_found_in_its_last_state_and_takes_no_signal(
 async def test_the_temporal_command_line_cancels_exactly_as_ours_does(
     temporal_client: Client, temporal_server: TemporalServer, workflows: NotificationWorkflows
 ) -> None:
-    async with delivery_worker(temporal_client, [BUSY]):
+    async with delivery_worker(temporal_client, [BUSY], retry=HOURS):
         notification = an_email()
         await workflows.start(notification)
         await reaches(workflows, notification, Status.RETRYING)

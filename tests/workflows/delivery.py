@@ -31,6 +31,9 @@ from workflows.record_receipt import RecordReceipt
 
 Handle = WorkflowHandle[Any, DeliveryResult]
 
+HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
+"""Whatever waits for its second attempt waits for as long as a test needs, on a busy machine, too."""
+
 
 class ScriptedProvider:
     """Answers each call with the next of a list of errors (None: accepted); the last one repeats."""

@@ -9,10 +9,9 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support import eventually
-from tests.workflows.delivery import delivery_worker, happened
+from tests.workflows.delivery import HOURS, delivery_worker, happened
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
-from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Outcome, Status
 from tidings.errors import PermanentFailure, TransientFailure, UnknownOutcome
 from tidings.temporal import names
@@ -91,8 +90,7 @@ async def test_retry_revives_a_failed_notification_and_goes_on_with_the_numbers(
 
 
 async def test_retry_cuts_a_backoff_short(time_skipping: WorkflowEnvironment) -> None:
-    hours = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
-    async with delivery_worker(time_skipping.client, [BUSY, None], retry=hours) as delivery:
+    async with delivery_worker(time_skipping.client, [BUSY, None], retry=HOURS) as delivery:
         notification, handle = await delivery.start()
         await delivery.reaches(handle, Status.RETRYING)
         due = (await delivery.status(handle)).next_attempt_at
@@ -210,8 +208,7 @@ async def test_at_most_once_parks_as_unknown_until_a_person_decides(
 
 
 async def test_nothing_is_sent_after_expiry(time_skipping: WorkflowEnvironment) -> None:
-    hours = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
-    async with delivery_worker(time_skipping.client, [BUSY, None], retry=hours) as delivery:
+    async with delivery_worker(time_skipping.client, [BUSY, None], retry=HOURS) as delivery:
         deadline = await time_skipping.get_current_time() + timedelta(seconds=600)
         _, handle = await delivery.start(expires_at=deadline)
         await delivery.reaches(handle, Status.RETRYING)

@@ -16,15 +16,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support import eventually
-from tests.workflows.delivery import Delivery, Handle, delivery_worker, happened
-from tidings.domain.retry_schedule import RetrySchedule
+from tests.workflows.delivery import HOURS, Delivery, Handle, delivery_worker, happened
 from tidings.domain.vocabulary import Status
 from tidings.errors import PermanentFailure, SendFailure, TransientFailure, UnknownOutcome
 
 BUSY = TransientFailure("smtp_451", "try again later")
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
 LOST = UnknownOutcome("connection_lost", "the line broke after the message had gone out")
-HOURS = RetrySchedule(attempts=3, first=36_000, factor=1, cap=36_000, jitter=0)
 A_DAY = timedelta(days=1)
 A_MINUTE = timedelta(minutes=1)
 AT_MOST_ONCE = {"guarantee": "at_most_once"}
