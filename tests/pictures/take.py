@@ -60,6 +60,9 @@ async def _photograph_all(folder: Path, chromium: str, state: dict[str, Any]) ->
         for scene, id in zip(played, shown, strict=True):
             url = names.web_ui_url(state["ui_url"], NAMESPACE, id)
             await _tell(folder, page, scene, url)
+        opened = dict(zip((scene.name for scene in played), shown, strict=True))["backoff"]
+        await _sign_in(page, state)
+        await _read(folder, page, names.web_ui_url(state["ui_url"], NAMESPACE, opened))
 
 
 async def _list(page: Page, ui_url: str, ids: list[str]) -> bytes:
@@ -75,16 +78,45 @@ async def _list(page: Page, ui_url: str, ids: list[str]) -> bytes:
     return await page.photograph()
 
 
-async def _tell(folder: Path, page: Page, scene: Scene, url: str) -> None:
-    """The timeline, and the summary with the details."""
+async def _sign_in(page: Page, state: dict[str, Any]) -> None:
+    """As docs/codec-server.md has it: from here on the browser may read what is sealed."""
+    await page.open(f"{state['api_url']}/codec")
+    await page.shows("Sign in")
+    await page.evaluate(
+        f"document.querySelector('input[name=token]').value = {json.dumps(state['codec_token'])};"
+        "document.querySelector('form').requestSubmit()"
+    )
+    await page.shows("This browser is signed in")
+    await page.open(state["ui_url"])
+    await page.shows("Workflows")
+    endpoint = json.dumps(f"{state['api_url']}/v1/codec")
+    for key, value in (
+        ("overrideRemoteCodecConfiguration", "true"),
+        ("includeCredentials", "true"),
+        ("endpoint", endpoint),
+    ):
+        await page.evaluate(f"localStorage.setItem({json.dumps(key)}, {json.dumps(value)})")
+
+
+async def _read(folder: Path, page: Page, url: str) -> None:
+    """The timeline with the input in clear."""
     await page.resize(1120)
     await page.open(url)
-    await page.shows("Event History", "Timeline", "Input")
+    await page.shows("Event History", "Timeline", '"recipient"')
+    await page.settles()
+    _keep(folder / "signed-in-timeline.png", await page.photograph())
+
+
+async def _tell(folder: Path, page: Page, scene: Scene, url: str) -> None:
+    """The timeline, and the summary with the details, as whoever is not signed in sees them."""
+    await page.resize(1220)
+    await page.open(url)
+    await page.shows("Event History", "Timeline", "Input", "Codec Server could not connect")
     await page.settles()
     _keep(folder / f"{scene.name}-timeline.png", await page.photograph())
     # The address has the run's id now, which the page has looked up.
     address = str(await page.evaluate("location.href"))
-    await page.resize(1240)
+    await page.resize(1330)
     await page.open(address.split("?")[0].rpartition("/")[0] + "/user-metadata")
     await page.shows("Current Details")
     await page.frames_show(scene.shows)
