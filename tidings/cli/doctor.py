@@ -92,7 +92,7 @@ async def _postgres() -> "Sequence[Finding]":
 async def _temporal() -> "Sequence[Finding]":
     from tidings.doctor import codec, temporal
 
-    return await temporal.look(partial(connected, "tidings-doctor"), codec.newest)
+    return await temporal.look(partial(connected, "tidings-doctor", payloads=False), codec.newest)
 
 
 async def _api() -> "Sequence[Finding]":
