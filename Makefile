@@ -17,7 +17,7 @@ CODE := activities api benchmarks migrations tests tidings worker workflows
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-unit test-peers openapi fuzz histories screenshots lint types contracts check format lock hooks clean
+.PHONY: help run test test-unit test-peers openapi fuzz histories screenshots incident lint types contracts check format lock hooks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ histories: $(DEV) ## record anew what the replay tests replay; ARGS="sent_at_onc
 
 screenshots: $(DEV) ## take the pictures of docs/tracing.md anew, in Chromium; ARGS="--api-port 8000 --ui-port 8233"
 	$(BIN)/python -m tests.pictures.take $(ARGS)
+
+incident: $(DEV) ## play the incident of docs/incident.md anew, and write down what its operator sees; same ARGS
+	$(BIN)/python -m tests.pictures.incident $(ARGS)
 
 lint: $(DEV) ## check style: ruff over the code, hadolint over the Dockerfile
 	$(BIN)/ruff check .

@@ -53,7 +53,7 @@ async def test_an_email_is_delivered_a_killed_worker_loses_nothing_and_all_stops
 
     # The doctor finds it well, from beside it.
     async def well() -> bool:
-        looked = await tidings("doctor", TIDINGS_UP_DATA=str(system.data))
+        looked = await tidings("doctor", TIDINGS_UP_DATA=str(system.data), TIDINGS_CODEC_KEYS="")
         assert looked.status == 0, looked.out
         return True
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from temporalio.client import Client
@@ -197,3 +199,16 @@ async def test_a_bad_setting_is_one_line_that_names_it() -> None:
         assert ended.status == 1, (command, ended)
         assert ended.err.count("\n") == 1, (command, ended.err)
         assert "TIDINGS_" in ended.err
+
+
+async def test_beside_tidings_up_the_sandbox_stands_in_as_it_does_for_its_worker(tmp_path: Path) -> None:
+    beside = {"pids": {"worker": os.getpid()}, "sandbox_url": "http://127.0.0.1:1"}
+    (tmp_path / "up.json").write_text(json.dumps(beside))
+
+    async def stood_in_for(**environment: str) -> set[str]:
+        ended = await tidings("providers", "--json", TIDINGS_UP_DATA=str(tmp_path), **environment)
+        assert ended.status == 0, ended.err
+        return {row["name"] for row in json.loads(ended.out)["providers"] if row["stood_in_for"]}
+
+    assert {"twilio", "fcm"} < await stood_in_for()
+    assert await stood_in_for(TIDINGS_SANDBOX_STANDS_IN="false") == set()

@@ -10,21 +10,28 @@ import psutil
 import pytest
 from aiohttp import web
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from tests.encryption import CONVERTER, KEY, OTHER_KEY
 from tests.grpc_server import scripted_grpc
+from tests.http_server import http_server
 from tests.integration.api import make_key, running_api
 from tests.integration.command_line import Ended, tidings
+from tests.integration.database import open_engine
 from tests.provider_support import running_sandbox
 from tests.support import eventually, free_port
 from tests.worker_process import worker_process
 from tidings.database.migrations import downgrade, head
+from tidings.database.provider_health import ProviderHealthRepository
 from tidings.doctor import api as api_check
-from tidings.doctor.finding import State
+from tidings.doctor import notifications
+from tidings.doctor.finding import Finding, State
 from tidings.doctor.temporal import QUEUES
+from tidings.domain.identifiers import new_id
+from tidings.domain.vocabulary import Channel, Status
 from tidings.local.temporal_server import TemporalServer
-from tidings.temporal.names import WORKFLOW_TYPE
+from tidings.temporal import names
 from tidings.temporal.namespace_setup import set_up
 
 NOWHERE = "postgresql://tidings:hidden@127.0.0.1:1/tidings"
@@ -134,6 +141,7 @@ async def test_what_is_not_set_up_is_said_with_the_remedy(
     assert ended.status == 1
     assert "`tidings migrate`" in findings["schema"]["found"]
     assert "lacks the search attributes NotificationStatus" in findings["search attributes"]["found"]
+    assert findings["notifications"]["state"] == "unchecked"
     queues = [finding for check, finding in findings.items() if check.startswith("queue ")]
     assert [(queue["found"], queue["remedy"]) for queue in queues] == [
         ("no worker; nothing waits", "start a worker: `tidings worker`")
@@ -142,6 +150,65 @@ async def test_what_is_not_set_up_is_said_with_the_remedy(
     ended, findings = await doctor(TEMPORAL_NAMESPACE="no-such-namespace", **place)
     assert "no namespace 'no-such-namespace': `tidings migrate`" in findings["namespace"]["found"]
     assert "search attributes" not in findings
+
+
+async def test_a_provider_that_keeps_failing_is_named_whatever_its_own_check_says(database_url: str) -> None:
+    async with open_engine(database_url) as engine:
+        await ProviderHealthRepository(engine).skip(
+            Channel.EMAIL, "smtp", failures=5, code="smtp_452_4.3.1", seconds=60
+        )
+    place = {"TIDINGS_DATABASE_URL": database_url, "TEMPORAL_ADDRESS": "127.0.0.1:1"}
+    _, findings = await doctor(**place)
+    found = findings["email by smtp"]
+    assert found["state"] == "warning"
+    assert found["found"].startswith("keeps failing, last smtp_452_4.3.1 at ")
+    assert "docs/runbook.md#tidingsproviderfailing" in found["remedy"]
+    last = (await tidings("doctor", **place)).out.splitlines()[-1]
+    assert " 1 failed (temporal), " in last
+    assert " to look at (email by smtp, " in last
+
+
+async def test_many_that_are_stuck_are_told_from_the_few_that_always_fail(own_namespace: Client) -> None:
+    async def start(count: int, status: Status) -> list[WorkflowHandle[Any, Any]]:
+        attributes = TypedSearchAttributes(
+            [
+                SearchAttributePair(names.NOTIFICATION_STATUS, status.value),
+                SearchAttributePair(names.NOTIFICATION_CHANNEL, "email"),
+            ]
+        )
+        return [
+            await own_namespace.start_workflow(
+                names.WORKFLOW_TYPE,
+                id=names.workflow_id(new_id()),
+                task_queue="nobody",
+                search_attributes=attributes,
+            )
+            for _ in range(count)
+        ]
+
+    async def says(found: str, state: State, remedy: str | None) -> None:
+        async def said() -> bool:
+            # Nothing is in Temporal's index at once.
+            assert [*await notifications.look(own_namespace)] == [
+                Finding("notifications", state, found, remedy)
+            ]
+            return True
+
+        await eventually(said)
+
+    await says("none of 0 of the last hour is stuck", State.OK, None)
+    started = [*await start(9, Status.SENT), *await start(1, Status.FAILED)]
+    try:
+        await says("of 10 of the last hour 1 failed", State.OK, None)
+        started += await start(2, Status.RETRYING)
+        await says(
+            "of 12 of the last hour 1 failed, 2 retrying",
+            State.WARNING,
+            "`tidings list --status retrying` says why",
+        )
+    finally:
+        for handle in started:
+            await handle.terminate()
 
 
 async def test_what_waits_for_a_worker_is_counted(
@@ -182,7 +249,7 @@ async def test_keys_that_do_not_open_the_newest_notification_are_found(
     sealing = Client(
         own_namespace.service_client, namespace=own_namespace.namespace, data_converter=CONVERTER
     )
-    handle = await sealing.start_workflow(WORKFLOW_TYPE, "canary", id="it", task_queue="nobodys")
+    handle = await sealing.start_workflow(names.WORKFLOW_TYPE, "canary", id="it", task_queue="nobodys")
 
     async def found() -> dict[str, dict[str, Any]]:
         ended, findings = await doctor(
@@ -233,7 +300,7 @@ async def test_what_no_key_is_there_for_is_not_called_unreadable(
     sealing = Client(
         own_namespace.service_client, namespace=own_namespace.namespace, data_converter=CONVERTER
     )
-    handle = await sealing.start_workflow(WORKFLOW_TYPE, "canary", id="it", task_queue="nobodys")
+    handle = await sealing.start_workflow(names.WORKFLOW_TYPE, "canary", id="it", task_queue="nobodys")
 
     async def unchecked() -> bool:
         _, findings = await doctor(
@@ -300,19 +367,9 @@ async def test_an_api_with_another_clock_a_key_that_is_none_and_another_server_a
     async def refuse(request: web.Request) -> web.Response:
         return web.Response(status=401)
 
-    application = web.Application()
-    application.router.add_get("/health/ready", ready)
-    application.router.add_get("/v1/notifications", refuse)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    url = f"http://127.0.0.1:{port}"
-    try:
+    async with http_server(web.get("/health/ready", ready), web.get("/v1/notifications", refuse)) as url:
         found = await api_check.look(url, "td_live_x", expected=True)
         elsewhere = await api_check.look(f"{url}/elsewhere", None, expected=True)
-    finally:
-        await runner.cleanup()
     away = [await api_check.look(url, None, expected=expected) for expected in (True, False)]
     assert [finding.state for (finding,) in away] == [State.FAILED, State.UNCHECKED]
     assert [(finding.check, finding.state) for finding in found] == [

@@ -136,6 +136,7 @@ async def test_the_command_shows_where_each_provider_is_from_and_what_it_lacks(s
         "set_up": False,
         "missing": "TIDINGS_PIGEON_TOKEN is not set",
         "state": None,
+        "alone": False,
         "test_only": False,
         "stood_in_for": False,
     }

@@ -108,9 +108,19 @@ async def test_a_server_without_smtputf8_cannot_reach_an_address_outside_ascii()
 
 
 async def test_nobody_listens() -> None:
+    port = free_port()
     with pytest.raises(TransientFailure) as raised:
-        await send(free_port())
+        await send(port)
     assert raised.value.code == "smtp_connect_failed"
+    assert raised.value.message == f"127.0.0.1:{port} cannot be reached: Connection refused"
+
+
+async def test_a_name_that_leads_nowhere() -> None:
+    with pytest.raises(TransientFailure) as raised:
+        await send(25, smtp_host="nobody.invalid")
+    assert raised.value.code == "smtp_connect_failed"
+    assert raised.value.message.startswith("nobody.invalid:25 cannot be reached: ")
+    assert "Errno" not in raised.value.message
 
 
 STEPS = ["connect", "EHLO", "MAIL", "RCPT", "DATA"]

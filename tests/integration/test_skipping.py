@@ -218,9 +218,16 @@ async def test_the_command_shows_who_is_skipped(engine: AsyncEngine, database_ur
     assert states["webhook", "webhook"] is states["chat", "apprise"] is states["push", "webpush"] is None
     assert shown["state_unknown"] is None
     [row] = [row for row in shown["providers"] if row["name"] == "smtp"]
-    assert (row["failures"], row["skips"], row["last_code"]) == (5, 1, "smtp_421")
+    assert (row["failures"], row["skips"], row["last_code"], row["alone"]) == (5, 1, "smtp_421", True)
 
     ended = await tidings("providers", TIDINGS_DATABASE_URL=database_url, COLUMNS="160")
+    [line] = [line for line in ended.out.splitlines() if line.startswith("email    smtp")]
+    assert "keeps failing, last smtp_421; no other is on its route, so it is tried" in line
+
+    route = '["smtp", "ses"]'
+    ended = await tidings(
+        "providers", TIDINGS_DATABASE_URL=database_url, TIDINGS_ROUTE_EMAIL=route, COLUMNS="160"
+    )
     [line] = [line for line in ended.out.splitlines() if line.startswith("email    smtp")]
     assert f"skipped until {row['skipped_until'][11:19]} UTC after 5 failures, last smtp_421" in line
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ async def _photograph_all(folder: Path, chromium: str, state: dict[str, Any]) ->
         await asyncio.gather(*(stage.reaches(id, step) for id, (_, step) in zip(ids, CROWD, strict=True)))
     async with browser(chromium, WIDTH) as page:
         failed_sms = [id for id, (body, _) in zip(ids, CROWD, strict=True) if body["channel"] == "sms"]
-        _keep(folder / "list-failed-sms.png", await _list(page, state["ui_url"], failed_sms[:3]))
+        png = await photographed_list(page, state["ui_url"], VIEW, failed_sms[:3])
+        keep(folder / "list-failed-sms.png", png)
         for scene, id in zip(played, shown, strict=True):
             url = names.web_ui_url(state["ui_url"], NAMESPACE, id)
             await _tell(folder, page, scene, url)
@@ -65,8 +67,9 @@ async def _photograph_all(folder: Path, chromium: str, state: dict[str, Any]) ->
         await _read(folder, page, names.web_ui_url(state["ui_url"], NAMESPACE, opened))
 
 
-async def _list(page: Page, ui_url: str, ids: list[str]) -> bytes:
-    url = f"{ui_url}/namespaces/{NAMESPACE}/workflows?query={quote(VIEW)}"
+async def photographed_list(page: Page, ui_url: str, query: str, ids: Sequence[str]) -> bytes:
+    """The list of workflows by a query, once it has these notifications."""
+    url = f"{ui_url}/namespaces/{NAMESPACE}/workflows?query={quote(query)}"
     await page.resize(560)
     await page.open(url)
     await page.shows("Workflow ID")
@@ -104,7 +107,7 @@ async def _read(folder: Path, page: Page, url: str) -> None:
     await page.open(url)
     await page.shows("Event History", "Timeline", '"recipient"')
     await page.settles()
-    _keep(folder / "signed-in-timeline.png", await page.photograph())
+    keep(folder / "signed-in-timeline.png", await page.photograph())
 
 
 async def _tell(folder: Path, page: Page, scene: Scene, url: str) -> None:
@@ -113,18 +116,24 @@ async def _tell(folder: Path, page: Page, scene: Scene, url: str) -> None:
     await page.open(url)
     await page.shows("Event History", "Timeline", "Input", "Codec Server could not connect")
     await page.settles()
-    _keep(folder / f"{scene.name}-timeline.png", await page.photograph())
+    keep(folder / f"{scene.name}-timeline.png", await page.photograph())
+    keep(folder / f"{scene.name}-details.png", await photographed_details(page, scene.shows))
+
+
+async def photographed_details(page: Page, shows: str) -> bytes:
+    """The summary and details of the workflow whose page is open, once they have this text."""
     # The address has the run's id now, which the page has looked up.
     address = str(await page.evaluate("location.href"))
     await page.resize(1330)
     await page.open(address.split("?")[0].rpartition("/")[0] + "/user-metadata")
     await page.shows("Current Details")
-    await page.frames_show(scene.shows)
+    await page.frames_show(shows)
     await page.settles()
-    _keep(folder / f"{scene.name}-details.png", await page.photograph())
+    return await page.photograph()
 
 
-def _keep(file: Path, png: bytes) -> None:
+def keep(file: Path, png: bytes) -> None:
+    """Write a picture, small, and say so."""
     small = shrunk(png)
     file.write_bytes(small)
     print(f"{file}: {len(small)} bytes")  # noqa: T201 -- a program's output

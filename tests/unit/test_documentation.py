@@ -73,3 +73,13 @@ def test_the_readme_names_every_page() -> None:
     readme = (ROOT / "README.md").read_text()
     pages = [*DOCS.glob("*.md"), DOCS / "decisions"]
     assert [page.name for page in sorted(pages) if f"(docs/{page.name}" not in readme] == []
+
+
+def test_what_the_incident_shows_was_printed() -> None:
+    """docs/incident.md is cut from the transcript that `make incident` writes, in its order."""
+    printed = iter((DOCS / "incident-transcript.txt").read_text().splitlines())
+    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / "incident.md").read_text(), re.DOTALL | re.MULTILINE)
+    shown = [line for block in blocks for line in block.splitlines() if line not in ("", "…")]
+    assert len(shown) > 20
+    # `in` moves the iterator on: what comes later here has to come later there.
+    assert [line for line in shown if line not in printed] == []

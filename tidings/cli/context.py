@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import PostgresDsn
 
 from tidings.errors import SetupError
-from tidings.settings import ClientSettings, CodecSettings, DatabaseSettings
+from tidings.settings import ClientSettings, CodecSettings, DatabaseSettings, ProviderSettings
 
 STATE_FILE = "up.json"
 
@@ -80,3 +80,14 @@ def database_settings() -> DatabaseSettings:
     if "database_url" in settings.model_fields_set or not dsn:
         return settings
     return DatabaseSettings.load(database_url=PostgresDsn(dsn))
+
+
+def provider_settings() -> ProviderSettings:
+    """Those of the environment; beside `tidings up`, its sandbox stands in as it does for its worker.
+
+    Raises SetupError.
+    """
+    settings, system = ProviderSettings.load(), running_system()
+    local = {"sandbox_url": system["sandbox_url"], "sandbox_stands_in": True} if system else {}
+    given = settings.model_fields_set
+    return settings.model_copy(update={name: value for name, value in local.items() if name not in given})

@@ -11,13 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from tidings.cli import screen
-from tidings.cli.context import database_settings, running_system, use_running_temporal
+from tidings.cli.context import (
+    database_settings,
+    provider_settings,
+    running_system,
+    use_running_temporal,
+)
 from tidings.cli.signals import connected
 from tidings.errors import SetupError
 
 if TYPE_CHECKING:
     from tidings.doctor.finding import Check, Finding
-    from tidings.settings import ProviderSettings
 
 LIMIT = 20.0
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "unchecked": "dim"}
@@ -38,7 +42,7 @@ def doctor(
     if as_json:
         screen.print_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
     else:
-        _print(findings, failed)
+        _print(findings)
     if failed:
         raise typer.Exit(1)
 
@@ -90,9 +94,10 @@ async def _postgres() -> "Sequence[Finding]":
 
 
 async def _temporal() -> "Sequence[Finding]":
-    from tidings.doctor import codec, temporal
+    from tidings.doctor import codec, notifications, temporal
 
-    return await temporal.look(partial(connected, "tidings-doctor", payloads=False), codec.newest)
+    connect = partial(connected, "tidings-doctor", payloads=False)
+    return await temporal.look(connect, codec.newest, notifications.look)
 
 
 async def _api() -> "Sequence[Finding]":
@@ -114,7 +119,7 @@ def _providers() -> "list[Check]":
     from tidings.settings import DeliverySettings
 
     try:
-        settings = _provider_settings()
+        settings = provider_settings()
         found = checks(catalogue(), settings, DeliverySettings.load())
     except SetupError:
         return []  # the check of the settings says it
@@ -123,17 +128,7 @@ def _providers() -> "list[Check]":
     return found
 
 
-def _provider_settings() -> "ProviderSettings":
-    """Those of the environment; beside `tidings up`, its sandbox stands in as it does for its worker."""
-    from tidings.settings import ProviderSettings
-
-    settings, system = ProviderSettings.load(), running_system()
-    local = {"sandbox_url": system["sandbox_url"], "sandbox_stands_in": True} if system else {}
-    given = settings.model_fields_set
-    return settings.model_copy(update={name: value for name, value in local.items() if name not in given})
-
-
-def _print(findings: "Sequence[Finding]", failed: int) -> None:
+def _print(findings: "Sequence[Finding]") -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("check", "state", "found"):
         table.add_column(column, no_wrap=column != "found", overflow="fold")
@@ -144,5 +139,12 @@ def _print(findings: "Sequence[Finding]", failed: int) -> None:
         table.add_row(finding.check, Text(finding.state, style=_STYLES[finding.state]), found)
     console = screen.wide_console()
     console.print(table)
-    warnings = sum(finding.state == "warning" for finding in findings)
-    console.print(f"\n{len(findings)} checked: {failed} failed, {warnings} to look at.")
+    failures = _named(findings, "failed", "failed")
+    warnings = _named(findings, "warning", "to look at")
+    console.print(f"\n{len(findings)} checked: {failures}, {warnings}.")
+
+
+def _named(findings: "Sequence[Finding]", state: str, word: str) -> str:
+    """How many are in this state, and which: they stand apart among many that are well."""
+    names = [finding.check for finding in findings if finding.state == state]
+    return f"{len(names)} {word} ({', '.join(names)})" if names else f"0 {word}"

@@ -182,7 +182,11 @@ def _print_summary(mass: Mass, paced: Paced, now: "Counter[str] | None") -> None
             typer.echo(f"… and {len(others) - _SHOWN:,} more like these; --json names them all.")
         typer.echo(f"{accepted:,} of {paced.total:,} signalled, {refused:,} refused, {missing:,} not found.")
         if now is not None:
-            shown = ", ".join(f"{count:,} {status}" for status, count in now.most_common())
+            # To whoever waits for a provider to be back, "failed" alone would say that it is not.
+            shown = ", ".join(
+                f"{count:,} {status}{' (again, or not tried yet)' if status in (mass.statuses or ()) else ''}"
+                for status, count in now.most_common()
+            )
             typer.echo(f"Now they are: {shown}.")
     for id in paced.doubtful:
         typer.echo(f"tidings: {id} may have been signalled or not: `tidings show {id}`.", err=True)

@@ -4,6 +4,7 @@ Calls no provider. Who is skipped stands in the database: without it, all the re
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidings.cli import screen
+from tidings.domain.route import Route
 from tidings.domain.vocabulary import Channel
 from tidings.errors import SetupError, StorageUnavailable
 
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show providers and routes by this environment and `.env` (run it where the worker runs), and who is
     skipped because it keeps failing."""
+    from tidings.cli.context import provider_settings
     from tidings.domain.provider_health import is_watched
     from tidings.provider_catalogue import catalogue
-    from tidings.settings import DeliverySettings, ProviderSettings
+    from tidings.settings import DeliverySettings
 
     delivery, known = DeliverySettings.load(), catalogue()
-    settings = ProviderSettings.load()
+    settings = provider_settings()
     missing = asyncio.run(_missing(known.entries, settings))
     skipped, unreadable = asyncio.run(_skipped())
     routes = {channel.value: delivery.route(channel, "").root for channel in Channel}
@@ -37,6 +40,9 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         tenant: {channel.value: route.root for channel, route in own.items()}
         for tenant, own in delivery.tenant_routes.items()
     }
+    every_route = [
+        (channel, route) for own in (routes, *of_tenants.values()) for channel, route in own.items()
+    ]
     found: dict[str, Any] = {
         "providers": [
             {
@@ -49,6 +55,7 @@ def providers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
                     skipped.get((channel, entry.name)),
                     known=unreadable is None and is_watched(channel, entry.name),
                 ),
+                "alone": _alone(channel, entry.name, every_route),
                 "test_only": entry.test_only,
                 "stood_in_for": settings.sandbox_stands_in and missing[entry.name] is not None,
             }
@@ -97,10 +104,22 @@ def _health(row: "SkippedProvider | None", *, known: bool) -> dict[str, Any]:
     }
 
 
+def _alone(channel: Channel, provider: str, routes: Sequence[tuple[str, Any]]) -> bool:
+    """Whether no route that it is on has another provider."""
+    own = [route for name, route in routes if name == channel and provider in Route(route).names]
+    return bool(own) and all(len(Route(route).names) == 1 for route in own)
+
+
 def _state(row: dict[str, Any]) -> Text:
     if row["state"] in (None, "ok"):
         return Text(row["state"] or "-", style="green" if row["state"] else "dim")
     why = f"after {row['failures']} failures, last {row['last_code']}"
+    if row["alone"]:
+        # To say "skipped" would let nobody expect that messages still go by it.
+        return Text(
+            f"keeps failing, last {row['last_code']}; no other is on its route, so it is tried all the same",
+            style="red",
+        )
     if row["state"] == "probing":
         return Text(f"probing {why}", style="yellow")
     return Text(f"skipped until {row['skipped_until'][11:19]} UTC {why}", style="red")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 _LEAST_WIDTH = 130
 _KEYS_WIDTH = 190
+_REASONS_WIDTH = 150
 
 _COLOURS = {
     "sent": "green",
@@ -78,8 +79,18 @@ def print_notification(notification: dict[str, Any]) -> None:
 def print_list(page: dict[str, Any]) -> None:
     """A page of notifications."""
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "status", "channel", "recipient", "attempts", "created"):
-        table.add_column(column, no_wrap=column != "recipient", overflow="fold")
+    reasons = any(item["error"] for item in page["data"])
+    columns = (
+        "id",
+        "status",
+        "channel",
+        "recipient",
+        "attempts",
+        "created",
+        *(["reason"] if reasons else []),
+    )
+    for column in columns:
+        table.add_column(column, no_wrap=column not in ("recipient", "reason"), overflow="fold")
     for item in page["data"]:
         table.add_row(
             item["id"],
@@ -88,8 +99,9 @@ def print_list(page: dict[str, Any]) -> None:
             Text(item["recipient"]),
             str(item["attempt_count"]),
             short_time(item["created_at"]),
+            *([Text(printable((item["error"] or {}).get("code", "")))] if reasons else []),
         )
-    console = wide_console()
+    console = wide_console(_REASONS_WIDTH if reasons else _LEAST_WIDTH)
     if not page["data"]:
         console.print("No notifications.")
         return

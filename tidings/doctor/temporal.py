@@ -48,7 +48,8 @@ async def look(connect: Callable[[], Awaitable[Client]], *more: More) -> Sequenc
     if namespace is None:
         return [reached, Finding("namespace", State.FAILED, namespace_missing(client.namespace))]
     days = namespace.retention / timedelta(days=1)
-    found = Finding("namespace", State.OK, f"{namespace.name}, closed workflows are kept {days:g} days")
+    kept = f"{days:g} day{'' if days == 1 else 's'}"
+    found = Finding("namespace", State.OK, f"{namespace.name}, closed workflows are kept {kept}")
     rest = await asyncio.gather(
         _attributes(client),
         *(_queue(client, name, kind) for name, kind in QUEUES),

@@ -5,6 +5,7 @@ step: until the message's last line goes out a broken line is passing; after it 
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ class SmtpConnection:
 
     def __init__(self, settings: ProviderSettings, tls: ssl.SSLContext | None) -> None:
         self._settings = settings
+        self._where = f"{settings.smtp_host}:{settings.smtp_port}"
         self._tls = tls
         implicit = settings.smtp_tls is SmtpTls.IMPLICIT
         self._client = SMTP(
@@ -173,7 +175,7 @@ class SmtpConnection:
             raise
         except (SMTPException, OSError) as error:
             self.abort()
-            raise _broken_line(error) from error
+            raise _broken_line(error, self._where) from error
         except BaseException:
             self.abort()
             raise
@@ -251,13 +253,22 @@ def _greeting_name(client: SMTP) -> str:
     return f"[IPv6:{address}]" if family == socket.AF_INET6 else f"[{address}]"
 
 
-def _broken_line(error: Exception) -> SendFailure:
-    """What an error without a reply means before the message has gone out."""
+def _broken_line(error: Exception, where: str) -> SendFailure:
+    """What an error without a reply means before the message has gone out to `where`."""
     cause = error.__cause__ if isinstance(error, SMTPConnectError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ProviderMisconfigured("smtp_certificate", shown(f"bad certificate: {cause.verify_message}"))
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         return ProviderMisconfigured("smtp_tls_failed", shown(f"no TLS: {cause.reason or cause}"))
     if isinstance(error, SMTPConnectError):
-        return TransientFailure("smtp_connect_failed", shown(str(error)))
+        return TransientFailure(
+            "smtp_connect_failed", shown(f"{where} cannot be reached: {_reason(cause or error)}")
+        )
     return TransientFailure("smtp_connection_lost", shown(str(error) or type(error).__name__))
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, OSError) and cause.errno is not None:
+        # asyncio's own words are "Connect call failed"; a name that is not found has a number below 0.
+        return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+    return str(cause) or type(cause).__name__

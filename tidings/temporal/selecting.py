@@ -99,6 +99,12 @@ class NotificationIndex:
                     return list(found.values())[:limit], True
         return list(found.values()), False
 
+    async def count(self, selection: Selection) -> int:
+        """How many runs are selected, which is at least as many as there are notifications."""
+        with translated():
+            counted = await self._client.count_workflows(selection.query, rpc_timeout=self._timeout)
+        return counted.count
+
     async def statuses(self, ids: Sequence[UUID]) -> Counter[str]:
         """How many of these stand where, by the index."""
         found: Counter[str] = Counter()
