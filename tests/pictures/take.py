@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 import aiohttp
 
+from tests.chromium import Page, browser
 from tests.e2e.local_system import LocalSystem
-from tests.pictures.browser import Page, browser
+from tests.pictures.reading import sign_in
 from tests.pictures.scenes import CROWD, SETTINGS, Scene, Stage, scenes
 from tests.pictures.shrink import shrunk
 from tidings.local.temporal_server import NAMESPACE
@@ -63,7 +64,7 @@ async def _photograph_all(folder: Path, chromium: str, state: dict[str, Any]) ->
             url = names.web_ui_url(state["ui_url"], NAMESPACE, id)
             await _tell(folder, page, scene, url)
         opened = dict(zip((scene.name for scene in played), shown, strict=True))["backoff"]
-        await _sign_in(page, state)
+        await sign_in(page, state["ui_url"], state["api_url"], state["codec_token"])
         await _read(folder, page, names.web_ui_url(state["ui_url"], NAMESPACE, opened))
 
 
@@ -79,26 +80,6 @@ async def photographed_list(page: Page, ui_url: str, query: str, ids: Sequence[s
     await page.open(url)
     await page.shows(names.NOTIFICATION_STATUS.name, *(names.workflow_id(id) for id in ids))
     return await page.photograph()
-
-
-async def _sign_in(page: Page, state: dict[str, Any]) -> None:
-    """As docs/codec-server.md has it: from here on the browser may read what is sealed."""
-    await page.open(f"{state['api_url']}/codec")
-    await page.shows("Sign in")
-    await page.evaluate(
-        f"document.querySelector('input[name=token]').value = {json.dumps(state['codec_token'])};"
-        "document.querySelector('form').requestSubmit()"
-    )
-    await page.shows("This browser is signed in")
-    await page.open(state["ui_url"])
-    await page.shows("Workflows")
-    endpoint = json.dumps(f"{state['api_url']}/v1/codec")
-    for key, value in (
-        ("overrideRemoteCodecConfiguration", "true"),
-        ("includeCredentials", "true"),
-        ("endpoint", endpoint),
-    ):
-        await page.evaluate(f"localStorage.setItem({json.dumps(key)}, {json.dumps(value)})")
 
 
 async def _read(folder: Path, page: Page, url: str) -> None:
