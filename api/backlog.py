@@ -21,7 +21,7 @@ log = structlog.get_logger("api.metrics")
 
 
 class BacklogSource(Protocol):
-    """Where it waits. Both calls raise OrchestratorUnavailable."""
+    """Where it waits. All calls raise OrchestratorUnavailable."""
 
     async def queues(self) -> list[QueueBacklog]:
         """Each task queue."""
@@ -29,6 +29,10 @@ class BacklogSource(Protocol):
 
     async def open_notifications(self) -> Mapping[Status, int]:
         """How many notifications are open, by status."""
+        ...
+
+    async def check(self) -> None:
+        """Make sure that notifications can be started there."""
         ...
 
 
@@ -47,8 +51,8 @@ class ShownBacklog:
         await self._freshness.ask(self._show)
 
     async def _show(self) -> None:
-        reached, _ = await asyncio.gather(self._show_queues(), self._show_open())
-        self._metrics.show_up("temporal", up=reached)
+        reached, ready, _ = await asyncio.gather(self._show_queues(), self._is_ready(), self._show_open())
+        self._metrics.show_up("temporal", up=reached and ready)
 
     async def _show_queues(self) -> bool:
         try:
@@ -57,6 +61,15 @@ class ShownBacklog:
         except (OrchestratorUnavailable, TimeoutError) as error:
             log.warning("backlog_not_read", reason=str(error) or "it did not answer in time")
             self._metrics.show_backlogs(None)
+            return False
+        return True
+
+    async def _is_ready(self) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._source.check()
+        except (OrchestratorUnavailable, TimeoutError) as error:
+            log.warning("temporal_not_ready", reason=str(error) or "it did not answer in time")
             return False
         return True
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,16 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "tidings.json"
 
 BY_PROMETHEUS = frozenset({"job", "instance", "le"})
 """Labels that no process of ours has to give."""
+
+COUNTED_ONCE_TASKS_FAIL: Mapping[str, frozenset[str]] = {
+    "temporal_workflow_task_execution_failed_total": frozenset(
+        {"namespace", "task_queue", "workflow_type", "failure_reason"}
+    ),
+    "temporal_activity_execution_failed_total": frozenset(
+        {"namespace", "task_queue", "workflow_type", "activity_type", "failure_reason"}
+    ),
+}
+"""The SDK's metrics that a worker has only after it could not carry a task out, with their labels."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ class OrchestratorUnavailable(TidingsError):
 class UnreadablePayload(OrchestratorUnavailable):
     """What Temporal keeps is sealed and cannot be opened here. The message says nothing of what is in it."""
 
+    workflow_id: str | None = None
+    """In which workflow it was found, where that is known."""
+
 
 class UnknownCodecKey(UnreadablePayload):
     """Sealed with a key that this process does not have. Once it has it, the same call works."""

@@ -14,7 +14,7 @@ from tests.encryption import CONVERTER
 from tests.support import eventually, free_port
 from tests.workflows.delivery import delivery_worker
 from tidings.domain.vocabulary import Status
-from tidings.errors import OrchestratorUnavailable, PermanentFailure
+from tidings.errors import NamespaceNotReady, OrchestratorUnavailable, PermanentFailure
 from tidings.local.temporal_server import TemporalServer
 from tidings.metrics import ApiMetrics
 from tidings.metrics.api import QueueBacklog
@@ -86,6 +86,7 @@ class Source:
     def __init__(self) -> None:
         self.asked = 0
         self.away = False
+        self.set_up = True
         self.now = 0.0
 
     async def queues(self) -> list[QueueBacklog]:
@@ -98,6 +99,12 @@ class Source:
         if self.away:
             raise OrchestratorUnavailable("away")
         return {Status.RETRYING: 3}
+
+    async def check(self) -> None:
+        if self.away:
+            raise OrchestratorUnavailable("away")
+        if not self.set_up:
+            raise NamespaceNotReady("run `tidings migrate`")
 
 
 async def test_it_is_asked_once_in_ten_seconds_and_what_is_not_known_is_not_shown() -> None:
@@ -125,3 +132,17 @@ async def test_it_is_asked_once_in_ten_seconds_and_what_is_not_known_is_not_show
     source.now = 20.0
     await shown.refresh()
     assert values() == (7, 12.5, 2, 3, 1)
+    source.set_up = False
+    source.now = 30.0
+    await shown.refresh()
+    # As GET /health/ready says it: else nobody is told that submissions are answered 503.
+    assert values() == (7, 12.5, 2, 3, 0)
+
+
+async def test_a_namespace_that_is_not_set_up_is_told_from_one_that_is(
+    temporal_server: TemporalServer, own_namespace: Client
+) -> None:
+    await Backlog(own_namespace, timeout=5).check()
+    elsewhere = await Client.connect(temporal_server.address, namespace=f"test-{uuid4().hex}")
+    with pytest.raises(NamespaceNotReady):
+        await Backlog(elsewhere, timeout=5).check()

@@ -71,6 +71,19 @@ async def test_it_says_what_it_did_and_the_second_time_that_nothing_was_to_do(
     )
 
 
+async def test_whoever_sets_the_namespace_up_needs_no_key_to_what_it_keeps(
+    temporal_server: TemporalServer, name: str
+) -> None:
+    ended = await migrate(
+        "--temporal-only",
+        database_url=NOWHERE,
+        address=temporal_server.address,
+        namespace=name,
+        TIDINGS_CODEC_KEYS="",
+    )
+    assert (ended.status, ended.err) == (0, "")
+
+
 async def test_one_part_alone_leaves_the_other_as_it_is(
     empty_database_url: str, temporal_server: TemporalServer, name: str
 ) -> None:

@@ -1,22 +1,23 @@
 """The Temporal Web UI in a real browser: sealed until somebody signs in, readable then."""
 
+import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
 
-from tests.integration import chromium
+from tests.chromium import Page, browser
 from tests.integration.api import Api
-from tests.integration.chromium import Page, browser
 from tests.integration.codec import CANARY, KEYS, TOKEN, codec_api
+from tests.pictures.reading import give_token, set_codec_server
 from tests.support import eventually
 from tidings.local.temporal_server import NAMESPACE, TemporalServer
 from tidings.temporal.encryption.converter import data_converter
 from tidings.temporal.encryption.keys import Keyring
 
-pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no Chromium on this machine")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 
 @pytest.fixture
@@ -39,43 +40,33 @@ async def page_of_a_workflow(temporal_server: TemporalServer) -> AsyncIterator[s
     await workflow.terminate()
 
 
-async def sign_in(page: Page, api: Api, token: str) -> None:
-    await page.open(f"{api.url}/codec")
-    await page.run(
-        f"document.querySelector('input[name=token]').value = {token!r};"
-        "document.querySelector('form').requestSubmit()"
+async def refused(page: Page) -> bool:
+    return bool(
+        await page.evaluate("document.querySelector('[data-testid=data-encoder-status-error]') !== null")
     )
 
 
-def refused(page: Page) -> object:
-    return page.run("document.querySelector('[data-testid=data-encoder-status-error]') !== null")
-
-
 async def test_it_reads_payloads_once_somebody_has_signed_in(
-    api: Api, page_of_a_workflow: str, tmp_path: Path
+    api: Api, temporal_server: TemporalServer, page_of_a_workflow: str
 ) -> None:
-    async with browser(tmp_path / "profile") as page:
-        # What the dialog "Codec Server" of the Web UI writes: docs/codec-server.md.
-        await page.open(page_of_a_workflow)
-        await page.run(
-            "localStorage.setItem('overrideRemoteCodecConfiguration', 'true');"
-            "localStorage.setItem('includeCredentials', 'true');"
-            f"localStorage.setItem('endpoint', JSON.stringify('{api.url}/v1/codec'))"
-        )
+    assert CHROMIUM is not None
+    async with browser(CHROMIUM, 1280) as page:
+        await set_codec_server(page, temporal_server.ui_url, api.url)
         await page.open(page_of_a_workflow)
         await eventually(lambda: refused(page))
-        assert not await page.shows(CANARY)
+        assert CANARY not in await page.text()
 
-        await sign_in(page, api, TOKEN[::-1])
-        await eventually(lambda: page.shows("This is not the codec token"))
-        await sign_in(page, api, TOKEN)
-        await eventually(lambda: page.shows("This browser is signed in"))
+        await give_token(page, api.url, TOKEN[::-1])
+        await page.shows("This is not the codec token")
+        await give_token(page, api.url, TOKEN)
+        await page.shows("This browser is signed in")
         await page.open(page_of_a_workflow)
-        await eventually(lambda: page.shows(CANARY))
+        await page.shows(CANARY)
 
         await page.open(f"{api.url}/codec")
-        await page.run("document.querySelector('form').requestSubmit()")
-        await eventually(lambda: page.run("document.querySelector('input[name=token]') !== null"))
+        await page.shows("This browser is signed in")
+        await page.evaluate("document.querySelector('form').requestSubmit()")
+        await page.shows("Sign in")
         await page.open(page_of_a_workflow)
         await eventually(lambda: refused(page))
-        assert not await page.shows(CANARY)
+        assert CANARY not in await page.text()

@@ -272,10 +272,49 @@ async def test_keys_that_do_not_open_the_newest_notification_are_found(
     assert (payloads or "sealed with tests") in sealed["found"]
 
 
-async def test_without_a_codec_key_it_says_how_to_make_one(temporal_server: TemporalServer) -> None:
-    _, findings = await doctor(TEMPORAL_ADDRESS=temporal_server.address, TIDINGS_CODEC_KEYS="")
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        pytest.param("", "`tidings codec new-key`", id="none"),
+        pytest.param("k1:short", "TIDINGS_CODEC_KEYS: key 1 (k1)", id="one that cannot be read"),
+    ],
+)
+async def test_without_a_codec_key_it_says_so_and_looks_at_all_of_temporal(
+    temporal_server: TemporalServer, own_namespace: Client, keys: str, found: str
+) -> None:
+    _, findings = await doctor(
+        TEMPORAL_ADDRESS=temporal_server.address,
+        TEMPORAL_NAMESPACE=own_namespace.namespace,
+        TIDINGS_CODEC_KEYS=keys,
+    )
     assert findings["codec keys"]["state"] == "failed"
-    assert "`tidings codec new-key`" in findings["codec keys"]["found"]
+    assert found in findings["codec keys"]["found"]
+    for check in ("temporal", "namespace", "search attributes"):
+        assert findings[check]["state"] == "ok", findings[check]
+    assert "no worker" in findings["queue tidings (workflows)"]["found"]
+
+
+async def test_what_no_key_is_there_for_is_not_called_unreadable(
+    temporal_server: TemporalServer, own_namespace: Client
+) -> None:
+    sealing = Client(
+        own_namespace.service_client, namespace=own_namespace.namespace, data_converter=CONVERTER
+    )
+    handle = await sealing.start_workflow(names.WORKFLOW_TYPE, "canary", id="it", task_queue="nobodys")
+
+    async def unchecked() -> bool:
+        _, findings = await doctor(
+            TEMPORAL_ADDRESS=temporal_server.address,
+            TEMPORAL_NAMESPACE=own_namespace.namespace,
+            TIDINGS_CODEC_KEYS="",
+        )
+        # Listed a moment after it began.
+        return findings.get("sealed payloads", {}).get("state") == "unchecked"
+
+    try:
+        assert await eventually(unchecked)
+    finally:
+        await handle.terminate()
 
 
 async def test_bad_settings_are_named_and_the_rest_is_looked_at_all_the_same(

@@ -1,5 +1,6 @@
 """Keys that are missing, wrong or new: nothing is lost, nothing crashes, and the remedy is named."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from activities.memory_log import InMemoryDeliveryLog
 from tests.encryption import KEY, OTHER_KEY
 from tests.integration.api import EMAIL, make_key, running_api
 from tests.integration.command_line import tidings
+from tests.promql import COUNTED_ONCE_TASKS_FAIL
+from tests.scraping import Scrape
 from tests.support import eventually, free_port
+from tests.worker_process import worker_process
 from tests.workflows.delivery import Handle, delivery_worker
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.domain.vocabulary import Status
@@ -80,6 +84,41 @@ async def test_a_worker_without_the_key_leaves_the_notification_to_one_that_has_
     async with delivery_worker(both, log=log) as with_both:
         assert (await handle_of(both, handle).result()).state.status is Status.SENT
         assert len(with_both.provider.calls) == 1
+
+
+async def test_a_worker_without_the_key_counts_and_logs_what_it_cannot_carry_out(
+    temporal_server: TemporalServer, database_url: str, tmp_path: Path
+) -> None:
+    """By these counts the alert TidingsTasksFailing finds it; by the log it is told of which notification."""
+    writer = await client_with(temporal_server, A)
+    async with delivery_worker(writer, sends=False) as delivery:
+        _, handle = await delivery.start()
+        await eventually(lambda: delivery.status(handle))
+    port = free_port()
+    async with worker_process(
+        tmp_path / "worker.log",
+        temporal_address=temporal_server.address,
+        database_url=database_url,
+        smtp_port=1,
+        TIDINGS_CODEC_KEYS=str(B),
+        TIDINGS_WORKER_METRICS_PORT=str(port),
+    ) as without:
+        await handle.signal(names.SIGNAL_RETRY)
+
+        async def counted() -> bool:
+            labels = (await Scrape.of(f"http://127.0.0.1:{port}/metrics")).labels()
+            found = {name: labels.get(name, set()) for name in COUNTED_ONCE_TASKS_FAIL}
+            assert found == COUNTED_ONCE_TASKS_FAIL
+            return True
+
+        await eventually(counted, timeout=60)
+        said = [json.loads(line) for line in without.log_file.read_text().splitlines()]
+        for logger in ("temporalio.activity", "temporalio.worker._workflow"):
+            lines = [line for line in said if line["logger"] == logger and handle.id in str(line)]
+            assert lines, logger
+            assert all(line["workflow_id"] == handle.id for line in lines)
+            assert all(LACKS_A in line["exception"] for line in lines)
+    await handle.terminate()
 
 
 async def test_keys_are_rotated_under_notifications_that_are_under_way(

@@ -13,7 +13,7 @@ from tests.api_process import api_process, is_live
 from tests.integration.api import EMAIL, make_key
 from tests.metric_tables import documented
 from tests.peers.prometheus import promtool
-from tests.promql import BY_PROMETHEUS, grouping_labels, queries, selectors
+from tests.promql import BY_PROMETHEUS, COUNTED_ONCE_TASKS_FAIL, grouping_labels, queries, selectors
 from tests.provider_support import running_sandbox
 from tests.scraping import Scrape
 from tests.support import eventually, free_port
@@ -165,7 +165,7 @@ def names_nobody(scrapes: Scrapes) -> None:
 def every_query_finds_its_metrics(scrapes: Scrapes) -> None:
     """What is counted only where something went wrong is known by its documentation, which is the code's."""
     known: dict[str, set[str]] = {"up": set()}
-    for given in (scrapes.api.labels(), scrapes.worker.labels(), documented()):
+    for given in (scrapes.api.labels(), scrapes.worker.labels(), documented(), COUNTED_ONCE_TASKS_FAIL):
         for name, labels in given.items():
             known.setdefault(name, set()).update(labels)
     for asked_by, query in queries().items():

@@ -16,10 +16,11 @@ from typing import Any
 
 import aiohttp
 
+from tests.chromium import browser
 from tests.e2e.local_system import LocalSystem
 from tests.held_mail import HeldMail
 from tests.integration.terminal import running
-from tests.pictures.browser import Page, browser
+from tests.pictures.reading import sign_in
 from tests.pictures.take import WIDTH, keep, photographed_details, photographed_list
 from tests.pictures.terminal import Terminal
 from tests.support import eventually
@@ -106,7 +107,8 @@ class Incident:
         await run("list", "--status", "retrying", "--per-page", "3")
         id = str((await self._page("email", "failed"))["data"][0]["id"])
         async with browser(chromium, WIDTH) as page:
-            await self._sign_in(page)
+            # The Web UI says in red what it cannot open.
+            await sign_in(page, self._state["ui_url"], self._state["api_url"], self._state["codec_token"])
             keep(
                 pictures / "incident-list.png",
                 await photographed_list(page, self._state["ui_url"], VIEW, [id]),
@@ -119,26 +121,6 @@ class Incident:
             self._terminal.note("Web UI, the workflow of one of them")
         await run("show", id)
         return id
-
-    async def _sign_in(self, page: Page) -> None:
-        """As whoever may read payloads: the Web UI says in red what it cannot open."""
-        await page.open(f"{self._state['api_url']}/codec")
-        await page.shows("Sign in")
-        token = json.dumps(self._state["codec_token"])
-        await page.evaluate(
-            f"document.querySelector('input[name=token]').value = {token};"
-            "document.querySelector('form').requestSubmit()"
-        )
-        await page.shows("This browser is signed in")
-        # What the dialog "Codec Server" of the Web UI writes: docs/codec-server.md.
-        await page.open(self._state["ui_url"])
-        await page.shows("Workflows")
-        endpoint = json.dumps(json.dumps(f"{self._state['api_url']}/v1/codec"))
-        await page.evaluate(
-            "localStorage.setItem('overrideRemoteCodecConfiguration', 'true');"
-            "localStorage.setItem('includeCredentials', 'true');"
-            f"localStorage.setItem('endpoint', {endpoint})"
-        )
 
     async def is_resolved(self, one: str) -> None:
         """The mail server comes back; one is tried, then all others."""

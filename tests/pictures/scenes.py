@@ -54,12 +54,6 @@ def scenes(now: datetime) -> list[Scene]:
             pause=Step("retrying", 1),
         ),
         Scene(
-            "backoff",
-            _SMS | {"recipient": "+14155550001", "priority": "high"},
-            Step("retrying", 3),
-            "waits for attempt 4",
-        ),
-        Scene(
             "failed",
             _MAIL | {"recipient": "permanent-failure@example.com"},
             Step("failed", 1),
@@ -76,6 +70,13 @@ def scenes(now: datetime) -> list[Scene]:
             _MAIL | {"recipient": "ada@example.com", "send_at": later},
             Step("scheduled"),
             "waits for its",
+        ),
+        # Last: by then its wait is long enough for the text to stand behind its beginning, not before it.
+        Scene(
+            "backoff",
+            _SMS | {"recipient": "+14155550001", "priority": "high"},
+            Step("retrying", 3),
+            "waits for attempt 4",
         ),
     ]
 

@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 import aiohttp
 
+from tests.chromium import Page, browser
 from tests.e2e.local_system import LocalSystem
-from tests.pictures.browser import Page, browser
+from tests.pictures.reading import sign_in
 from tests.pictures.scenes import CROWD, SETTINGS, Scene, Stage, scenes
 from tests.pictures.shrink import shrunk
 from tidings.local.temporal_server import NAMESPACE
@@ -62,6 +63,9 @@ async def _photograph_all(folder: Path, chromium: str, state: dict[str, Any]) ->
         for scene, id in zip(played, shown, strict=True):
             url = names.web_ui_url(state["ui_url"], NAMESPACE, id)
             await _tell(folder, page, scene, url)
+        opened = dict(zip((scene.name for scene in played), shown, strict=True))["backoff"]
+        await sign_in(page, state["ui_url"], state["api_url"], state["codec_token"])
+        await _read(folder, page, names.web_ui_url(state["ui_url"], NAMESPACE, opened))
 
 
 async def photographed_list(page: Page, ui_url: str, query: str, ids: Sequence[str]) -> bytes:
@@ -78,11 +82,20 @@ async def photographed_list(page: Page, ui_url: str, query: str, ids: Sequence[s
     return await page.photograph()
 
 
-async def _tell(folder: Path, page: Page, scene: Scene, url: str) -> None:
-    """The timeline, and the summary with the details."""
+async def _read(folder: Path, page: Page, url: str) -> None:
+    """The timeline with the input in clear."""
     await page.resize(1120)
     await page.open(url)
-    await page.shows("Event History", "Timeline", "Input")
+    await page.shows("Event History", "Timeline", '"recipient"')
+    await page.settles()
+    keep(folder / "signed-in-timeline.png", await page.photograph())
+
+
+async def _tell(folder: Path, page: Page, scene: Scene, url: str) -> None:
+    """The timeline, and the summary with the details, as whoever is not signed in sees them."""
+    await page.resize(1220)
+    await page.open(url)
+    await page.shows("Event History", "Timeline", "Input", "Codec Server could not connect")
     await page.settles()
     keep(folder / f"{scene.name}-timeline.png", await page.photograph())
     keep(folder / f"{scene.name}-details.png", await photographed_details(page, scene.shows))
@@ -92,7 +105,7 @@ async def photographed_details(page: Page, shows: str) -> bytes:
     """The summary and details of the workflow whose page is open, once they have this text."""
     # The address has the run's id now, which the page has looked up.
     address = str(await page.evaluate("location.href"))
-    await page.resize(1240)
+    await page.resize(1330)
     await page.open(address.split("?")[0].rpartition("/")[0] + "/user-metadata")
     await page.shows("Current Details")
     await page.frames_show(shows)

@@ -10,7 +10,9 @@ from tidings.domain.providers import BUILT_IN
 from tidings.domain.vocabulary import Channel
 from tidings.settings import DeliverySettings
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 LIFECYCLE = DOCS / "lifecycle.md"
 
 
@@ -47,6 +49,30 @@ def test_the_providers_of_a_channel_are_those_of_the_table(channel: Channel) -> 
     cells = [f"`{channel}`", ", ".join(pages[name] for name in names)]
     assert f"| {' | '.join([*cells, f'`{names[0]}`'])} |" in (DOCS / "providers.md").read_text()
     assert all((DOCS / "providers" / f"{name}.md").is_file() for name in names)
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub names the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_our_own_pages_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_names_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [*DOCS.glob("*.md"), DOCS / "decisions"]
+    assert [page.name for page in sorted(pages) if f"(docs/{page.name}" not in readme] == []
 
 
 def test_what_the_incident_shows_was_printed() -> None:

@@ -10,11 +10,18 @@ from typing import Any
 import pydantic
 import pytest
 import structlog
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.exceptions import ApplicationError
 
+from tests.encryption import KEY, OTHER_KEY
 from tests.unit.test_api_logging import put_back
+from tidings.errors import UnreadablePayload
 from tidings.logging import configure
 from tidings.logging.exceptions import without_values
 from tidings.settings import LogFormat, LogSettings
+from tidings.temporal.encryption.codec import EncryptionCodec
+from tidings.temporal.encryption.keys import Keyring
 
 __all__ = ["put_back"]
 
@@ -207,6 +214,26 @@ def test_what_temporal_adds_to_its_lines_is_named_as_in_ours(capsys: pytest.Capt
     assert (line["activity"], line["activity_attempt"]) == ("persist", 2)
     assert "temporal_activity" not in line
     assert line["message"] == "Completing activity as failed"
+
+
+async def test_what_cannot_be_opened_is_logged_with_its_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    """The SDK decodes an activity's arguments before it knows the activity, and logs without either."""
+    id = "notification-0192f0c1-2b3c-7d4e-8f5a-6b7c8d9e0f1a"
+    at_home = WorkflowSerializationContext(namespace="default", workflow_id=id)
+    sealed = await EncryptionCodec(Keyring((KEY,))).with_context(at_home).encode([Payload(data=b"{}")])
+    failure = ApplicationError("Failed decoding arguments")
+    try:
+        await EncryptionCodec(Keyring((OTHER_KEY,))).with_context(at_home).decode(sealed)
+    except UnreadablePayload as error:
+        failure.__cause__ = error
+
+    def say() -> None:
+        logging.getLogger("temporalio.activity").warning("Completing activity as failed", exc_info=failure)
+
+    line = json.loads(written(capsys, LogFormat.JSON, say))
+    assert line["workflow_id"] == id
+    assert line["notification_id"] == id.removeprefix("notification-")
+    assert f"Sealed with the key '{KEY.id}'" in line["exception"]
 
 
 @pytest.mark.parametrize("form", FORMS)

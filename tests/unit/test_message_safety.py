@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -271,6 +271,7 @@ def test_a_url_is_refused_or_is_read_alike_by_all_who_read_it(url: str) -> None:
 @given(
     PIECES | SEEN | spoilt(st.sampled_from(["Tidings", "Ada's Shop", "Grüße 日本", "A. B.", '"Shop, the"']))
 )
+@example("eve@evil.example(")
 def test_the_name_of_a_sender_is_refused_or_shown_as_it_is_and_names_nobody_else(name: str) -> None:
     try:
         sender = parse_sender(f"{name} <no-reply@tidings.example>")

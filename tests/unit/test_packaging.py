@@ -94,6 +94,17 @@ def test_compose_runs_every_part_from_the_one_image(services: dict[str, Any]) ->
     assert ours == {name: [name] for name in ("migrate", "api", "worker", "sandbox")}
 
 
+def test_another_port_of_the_web_ui_is_the_one_that_links_lead_to_and_that_may_read_payloads(
+    services: dict[str, Any],
+) -> None:
+    [published] = services["temporal-ui"]["ports"]
+    page = services["api"]["environment"]["TIDINGS_TEMPORAL_UI_URL"]
+    assert page == f"${{TIDINGS_TEMPORAL_UI_URL:-http://{published.removesuffix(':8080')}}}"
+    [published] = services["api"]["ports"]
+    endpoint = services["temporal-ui"]["environment"]["TEMPORAL_CODEC_ENDPOINT"]
+    assert endpoint == f"${{TIDINGS_CODEC_ENDPOINT:-http://{published.removesuffix(':8000')}/v1/codec}}"
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_locks_pin_by_hash_and_name_no_index(lock: Path) -> None:
     text = lock.read_text()

@@ -96,7 +96,8 @@ async def _postgres() -> "Sequence[Finding]":
 async def _temporal() -> "Sequence[Finding]":
     from tidings.doctor import codec, notifications, temporal
 
-    return await temporal.look(partial(connected, "tidings-doctor"), codec.newest, notifications.look)
+    connect = partial(connected, "tidings-doctor", payloads=False)
+    return await temporal.look(connect, codec.newest, notifications.look)
 
 
 async def _api() -> "Sequence[Finding]":

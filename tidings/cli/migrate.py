@@ -86,7 +86,7 @@ async def _temporal(part: Part) -> None:
     from tidings.temporal.namespace_setup import set_up
 
     settings = TemporalSettings.load()
-    client = await connected("tidings-migrate")
+    client = await connected("tidings-migrate", payloads=False)
     await set_up(
         client,
         settings.temporal_retention,

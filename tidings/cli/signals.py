@@ -38,16 +38,20 @@ class Answer:
         return not self.done and self.status is None
 
 
-async def connected(identity: str = "tidings-cli") -> "Client":
-    """A client of Temporal. Raises SetupError, OrchestratorUnavailable."""
+async def connected(identity: str = "tidings-cli", *, payloads: bool = True) -> "Client":
+    """A client of Temporal; without `payloads` it reads and writes none, and needs no key.
+
+    Raises SetupError, OrchestratorUnavailable.
+    """
     # Not at the top: importing the SDK takes longer than most commands run.
     from tidings.temporal.client import address, connect
+    from tidings.temporal.encryption.keys import NO_KEYS
     from tidings.temporal.quiet import quiet
 
     use_running_temporal()
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            return await connect(identity=identity, runtime=quiet())
+            return await connect(identity=identity, runtime=quiet(), keys=None if payloads else NO_KEYS)
     except TimeoutError:
         raise OrchestratorUnavailable(
             f"Temporal at {address()} does not answer within {_CONNECT_SECONDS:g} s: see TEMPORAL_ADDRESS."

@@ -6,6 +6,9 @@ from typing import Any
 from opentelemetry import trace
 from structlog.typing import EventDict, WrappedLogger
 
+from tidings.errors import UnreadablePayload
+from tidings.logging.exceptions import error_of
+
 _WORKFLOW_PREFIX = "notification-"
 
 _STATUS = re.compile(
@@ -34,15 +37,31 @@ def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> 
         if not isinstance(said, dict):
             continue
         event["event"] = str(event["event"]).partition(" ({'")[0]  # the same once more
-        workflow_id = said.get("workflow_id")
-        if isinstance(workflow_id, str):
-            event.setdefault("workflow_id", workflow_id)
-            if workflow_id.startswith(_WORKFLOW_PREFIX):
-                event.setdefault("notification_id", workflow_id.removeprefix(_WORKFLOW_PREFIX))
+        _is_about(event, said.get("workflow_id"))
         for theirs, ours in (("activity_type", "activity"), ("attempt", "activity_attempt")):
             if name == "temporal_activity" and theirs in said:
                 event.setdefault(ours, said[theirs])
     return event
+
+
+def unreadable_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the workflow of a payload that was not opened: the SDK knows an activity only by what it opens.
+
+    Before `exception_as_text`, which takes the exception away.
+    """
+    exception = error_of(event.get("exc_info"))
+    for error in (exception, exception and exception.__cause__):
+        if isinstance(error, UnreadablePayload):
+            _is_about(event, error.workflow_id)
+    return event
+
+
+def _is_about(event: EventDict, workflow_id: Any) -> None:
+    if not isinstance(workflow_id, str) or not workflow_id:
+        return
+    event.setdefault("workflow_id", workflow_id)
+    if workflow_id.startswith(_WORKFLOW_PREFIX):
+        event.setdefault("notification_id", workflow_id.removeprefix(_WORKFLOW_PREFIX))
 
 
 def _server_error(said: Any) -> Any:

@@ -44,7 +44,7 @@ def _name_or_nothing(quoted: re.Match[str]) -> str:
 
 def exception_as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Turn `exc_info` into `exception`, a text."""
-    error = _error_of(event.pop("exc_info", None))
+    error = error_of(event.pop("exc_info", None))
     if error is not None:
         event["exception"] = as_text(error)
     elif isinstance(event.get("exception"), str):
@@ -52,7 +52,8 @@ def exception_as_text(_logger: WrappedLogger, _method: str, event: EventDict) ->
     return event
 
 
-def _error_of(given: Any) -> BaseException | None:
+def error_of(given: Any) -> BaseException | None:
+    """The exception that a line's `exc_info` stands for, in any of its forms."""
     if isinstance(given, BaseException):
         return given
     if isinstance(given, tuple):

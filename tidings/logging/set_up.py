@@ -7,7 +7,7 @@ from types import TracebackType
 import structlog
 from structlog.typing import Processor
 
-from tidings.logging.context import temporal_context, trace_context
+from tidings.logging.context import temporal_context, trace_context, unreadable_context
 from tidings.logging.exceptions import exception_as_text
 from tidings.logging.printable import printable
 from tidings.logging.redaction import redacted
@@ -61,6 +61,7 @@ def configure(settings: LogSettings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 temporal_context,
+                unreadable_context,
                 exception_as_text,
                 redacted,
                 *(_json_lines() if json else _console_lines()),

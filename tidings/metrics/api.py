@@ -79,7 +79,7 @@ class ApiMetrics:
         self._keys = Gauge("tidings_key_cache_keys", "API keys in memory.", registry=registry)
         self._up = Gauge(
             "tidings_dependency_up",
-            "1 if postgres or temporal answered when the metrics were last gathered, else 0.",
+            "1 if postgres or temporal could be used when the metrics were last gathered, else 0.",
             ["dependency"],
             registry=registry,
         )

@@ -64,7 +64,9 @@ def parse_sender(given: str, setting: str = "TIDINGS_SMTP_FROM") -> Sender:
         exact = envelope_address(address)
     except ValueError:
         exact = ""
-    if more or not exact or not exact.isascii() or not given.isprintable():
+    # A parenthesis that is never closed hides what follows: what stands before it would be the address.
+    bracketed = given.rpartition("<")[2].partition(">")[0].strip() if "<" in given else address
+    if more or not exact or address != bracketed or not exact.isascii() or not given.isprintable():
         raise SetupError(
             f"{setting}: {given!r} is not like 'Tidings <notifications@example.com>'. Correct it."
         )

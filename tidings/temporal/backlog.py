@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from tidings.domain.vocabulary import Channel, Status
 from tidings.metrics.api import QueueBacklog
-from tidings.temporal import names
+from tidings.temporal import names, namespace
 from tidings.temporal.calls import translated
 
 _TYPES = {
@@ -45,6 +45,10 @@ class Backlog:
         with translated():
             counts = await asyncio.gather(*(self._open(status) for status in COUNTED))
         return dict(zip(COUNTED, counts, strict=True))
+
+    async def check(self) -> None:
+        """Make sure that notifications can be started. NamespaceNotReady: `tidings migrate` has to run."""
+        await namespace.check(self._client)
 
     async def _queue(self, task_queue: str, type: str) -> QueueBacklog:
         answer = await self._client.workflow_service.describe_task_queue(

@@ -10,22 +10,27 @@ from tidings.temporal.calls import cause
 from tidings.temporal.core_log import logging_runtime
 from tidings.temporal.correlation import Correlation
 from tidings.temporal.encryption.converter import data_converter
-from tidings.temporal.encryption.keys import keyring
+from tidings.temporal.encryption.keys import Keyring, keyring
 from tidings.temporal.trace_plugins import trace_plugins
 
 
 async def connect(
-    *, lazy: bool = False, identity: str | None = None, runtime: Runtime | None = None
+    *,
+    lazy: bool = False,
+    identity: str | None = None,
+    runtime: Runtime | None = None,
+    keys: Keyring | None = None,
 ) -> Client:
     """Connect by `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` or a profile;
     payloads are sealed with `TIDINGS_CODEC_KEYS`.
 
     `lazy` puts the connection off to the first call, for a process that must start without Temporal.
     `runtime`: the SDK's own threads, metrics and logging, if not the process's common one.
+    `keys`: instead of those that are set; NO_KEYS for whoever neither reads nor writes payloads.
     Raises SetupError if the profile or the keys cannot be read, OrchestratorUnavailable if the server cannot
     be reached.
     """
-    converter = data_converter(keyring(CodecSettings.load()))
+    converter = data_converter(keyring(CodecSettings.load()) if keys is None else keys)
     config = _profile()
     try:
         return await Client.connect(

@@ -13,7 +13,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from tidings.errors import MisplacedPayload
+from tidings.errors import MisplacedPayload, UnreadablePayload
 from tidings.temporal import names
 from tidings.temporal.encryption.keys import Keyring
 from tidings.temporal.encryption.seal import Seal, is_sealed
@@ -52,7 +52,11 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Open each that is sealed. Raises a kind of UnreadablePayload for the first that cannot be."""
-        return [self._opened(payload) if is_sealed(payload) else payload for payload in payloads]
+        try:
+            return [self._opened(payload) if is_sealed(payload) else payload for payload in payloads]
+        except UnreadablePayload as error:
+            error.workflow_id = self._workflow_id
+            raise
 
     def _sealed(self, payload: Payload) -> Payload:
         if CLEAR_MARK in payload.metadata:

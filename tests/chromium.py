@@ -1,4 +1,7 @@
-"""Headless Chromium over its DevTools protocol: one page, looked at until it shows what it should."""
+"""Headless Chromium over its DevTools protocol: one page, looked at until it shows what it should.
+
+The protocol: https://chromedevtools.github.io/devtools-protocol/
+"""
 
 import asyncio
 import base64
@@ -66,11 +69,15 @@ class Page:
         result = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         return result["result"].get("value")
 
+    async def text(self) -> str:
+        """The page's visible text."""
+        return await self.evaluate("document.body ? document.body.innerText : ''") or ""
+
     async def shows(self, *texts: str) -> None:
         """Wait until the page's visible text has all of these."""
 
         async def there() -> bool:
-            text = await self.evaluate("document.body ? document.body.innerText : ''") or ""
+            text = await self.text()
             missing = [wanted for wanted in texts if wanted not in text]
             assert not missing, f"{missing} not in {text[:2_000]!r}"
             return True
