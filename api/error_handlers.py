@@ -15,9 +15,11 @@ from api import problems
 from api.problems import Problem, problem_response
 from api.validation import field_errors
 from tidings.errors import (
+    AccessRefused,
     CallbackPostponed,
     ForgedCallback,
     MalformedCallback,
+    NamespaceNotReady,
     NotFound,
     OrchestratorUnavailable,
     QueryTooSlow,
@@ -112,6 +114,15 @@ def _orchestrator_unavailable(request: Request, error: OrchestratorUnavailable) 
     )
 
 
+def _not_set_up(request: Request, error: NamespaceNotReady | AccessRefused) -> Problem:
+    log.error("temporal_unavailable", reason=str(error))
+    return Problem(
+        problems.ORCHESTRATOR_UNAVAILABLE,
+        "Temporal is not set up for this: the operator must see to it, whose log says how. Then try again.",
+        headers=problems.RETRY_AFTER,
+    )
+
+
 def _unreadable_payload(request: Request, error: UnreadablePayload) -> Problem:
     log.error("payload_unreadable", path=request.url.path, reason=str(error))
     return Problem(
@@ -144,6 +155,8 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Request, Any], Problem]] = {
     StorageUnavailable: _storage_unavailable,
     QueryTooSlow: _query_too_slow,
     OrchestratorUnavailable: _orchestrator_unavailable,
+    NamespaceNotReady: _not_set_up,
+    AccessRefused: _not_set_up,
     UnreadablePayload: _unreadable_payload,
     ForgedCallback: _forged_callback,
     MalformedCallback: _malformed_callback,

@@ -64,7 +64,7 @@ STORAGE_UNAVAILABLE = Kind(
     "storage-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be reached"
 )
 ORCHESTRATOR_UNAVAILABLE = Kind(
-    "orchestrator-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Temporal cannot be reached"
+    "orchestrator-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Temporal cannot serve this"
 )
 WEBHOOK_KEY_MISSING = Kind(
     "webhook-key-missing", HTTPStatus.SERVICE_UNAVAILABLE, "Webhook secrets are not set up"

@@ -93,6 +93,7 @@ async def test_the_api_is_not_ready_promises_nothing_and_goes_on_once_it_is_set_
             answer = await api.submit()
             ready = await api.get("/health/ready", key=None)
         assert (answer.status, answer.kind) == (503, "orchestrator-unavailable")
+        assert answer.json["detail"].startswith("Temporal is not set up for this")
         assert (ready.status, ready.json["parts"]) == (503, ["temporal"])
         assert ready.json["detail"] == "Cannot be used now: temporal (not set up: `tidings migrate`)."
         said = {line["event"]: line["reason"] for line in lines if "reason" in line}
