@@ -36,6 +36,7 @@ def server_config(app: ASGIApp, settings: ApiSettings, **options: Any) -> uvicor
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive,
         **options,
     )
 

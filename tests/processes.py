@@ -134,9 +134,7 @@ async def running_system(
             )
         )
         api = await stack.enter_async_context(api_process(port, logs[0], **surroundings, **environment))
-        # The API's server closes what has been idle for 5 s, at worst just as a request goes out on it.
-        connector = aiohttp.TCPConnector(keepalive_timeout=1)
-        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         system = System(f"http://127.0.0.1:{port}", key, api, worker, logs, session, surroundings)
 
         async def ready() -> bool:

@@ -27,6 +27,7 @@ async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterat
         header_timeout=0.5,
         body_timeout=0.5,
         max_header_bytes=4_096,
+        keep_alive=1,
     ) as api:
         yield api
 
@@ -97,6 +98,13 @@ async def test_a_request_in_two_halves_is_taken(api: Api) -> None:
         # And the connection serves the next one.
         await connection.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await connection.answer())[0] == 200
+
+
+async def test_a_connection_without_another_request_is_closed(api: Api) -> None:
+    async with Connection.to(api) as connection:
+        await connection.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await connection.answer())[0] == 200
+        assert await connection.reader.read() == b""
 
 
 @pytest.mark.parametrize("trickle", [b"", b"x"])

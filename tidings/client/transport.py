@@ -30,8 +30,8 @@ from tidings.client.retrying import NOT_BEGUN, PASSING, Repeat, Retry, Retrying,
 USER_AGENT = f"tidings-python/{__version__}"
 
 _KEEP_ALIVE = 4.0
-"""Seconds that an idle connection is kept: less than the API's server does (5), so that no request goes out
-on one that is just being closed."""
+"""Seconds that an idle connection is kept: less than servers and proxies do, so that no request goes out on
+one that is just being closed."""
 
 log = logging.getLogger("tidings.client")
 

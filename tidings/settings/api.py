@@ -63,6 +63,9 @@ class ApiSettings(Settings):
     """How long the head of a request may take to arrive, from the connection's or its own first byte on."""
     body_timeout: float = Field(default=20, gt=0)
     """The same for the body, and a second more for each 10,000 bytes of it that have come."""
+    keep_alive: int = Field(default=75, ge=1)
+    """How long a connection without a request is kept, in seconds: longer than a proxy before the API keeps
+    it, which else meets now and then one that was closed just as it sent a request."""
     redis_url: RedisDsn | None = None
     """Where requests are counted for all processes together; without it each counts its own."""
     cors_origins: Annotated[list[_Origin], NoDecode] = Field(default_factory=list)
