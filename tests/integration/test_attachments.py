@@ -214,8 +214,7 @@ async def test_without_postgres_nothing_with_attachments_is_accepted(
             answer = await api.submit(attachments=[file_of(CANARY)])
             assert (answer.status, answer.kind) == (503, "storage-unavailable")
             assert answer.headers["Retry-After"]
-            body = {"channel": "email", "recipient": "a@example.com", "subject": "x", "body": "x"}
-            body |= {"attachments": [file_of(CANARY)]}  # type: ignore[dict-item]
+            body = EMAIL | {"attachments": [file_of(CANARY)]}
             keyed = await api.post("/v1/notifications", json=body, headers=headers)
             assert keyed.kind == "storage-unavailable"
             assert (await api.submit()).status == 201

@@ -15,7 +15,7 @@ from pydantic import PostgresDsn
 
 from tests.integration.api import Api, make_key, running_api
 from tests.integration.command_line import Ended, tidings
-from tests.integration.scripted_api import ID, NOTIFICATION, says, scripted_api
+from tests.integration.scripted_api import ID, NOTIFICATION, Step, says, scripted_api
 from tests.provider_support import certificate
 from tests.support import free_port
 from tidings.database.api_keys import ApiKeyRepository
@@ -106,8 +106,8 @@ async def test_the_api_is_away(command: tuple[str, ...]) -> None:
     [says(404, text="404 page not found", kind="text/plain"), says(200, text="<html>", kind="text/html")],
     ids=["another server", "web page"],
 )
-async def test_the_port_of_something_else(step: object) -> None:
-    async with scripted_api(step) as other:  # type: ignore[arg-type]
+async def test_the_port_of_something_else(step: Step) -> None:
+    async with scripted_api(step) as other:
         ended = await tidings("list", TIDINGS_URL=other.url, TIDINGS_API_KEY="td_live_x")
     one_line(ended, "Check TIDINGS_URL", "the API's own address")
 

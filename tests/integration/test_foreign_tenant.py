@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -86,7 +87,7 @@ async def owned(api: Api, database_url: str) -> AsyncIterator[Owned]:
 
     cursors = {
         # Temporal's list of schedules lags behind.
-        path: await eventually(lambda path=path: cursor(path))  # type: ignore[misc]
+        path: await eventually(partial(cursor, path))
         for path in ("/v1/notifications", "/v1/suppressions", "/v1/schedules")
     }
     listed = (await api.get("/v1/suppressions")).json["data"]

@@ -46,7 +46,7 @@ RECIPIENTS = {
 ROUTES = [(channel, entry.name) for entry in BUILT_IN for channel in entry.channels if not entry.test_only]
 SHOWN_AS_THEY_ARE = {"webhook", "webpush", "apprise"}
 needs_push = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("jwt", "cryptography", "httpx2", "h2")),
+    any(importlib.util.find_spec(name) is None for name in ("jwt", "httpx2", "h2")),
     reason="needs the extra 'push'",
 )
 needs_aws = pytest.mark.skipif(

@@ -2,15 +2,17 @@
 
 import json
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from temporalio.client import Client
 
-from tests.collector import attributes, collecting
+from tests.collector import Collector, attributes, collecting
 from tests.encryption import CONVERTER
-from tests.processes import running_system, target
+from tests.processes import System, Target, running_system, target
 from tests.support import eventually, free_port
 from tests.worker_process import worker_process
 from tidings.local.temporal_server import TemporalServer
@@ -32,19 +34,33 @@ HEADERS = {
 }
 
 
-async def test_one_trace_goes_from_the_callers_request_to_the_providers_answer_and_on_to_a_retry_by_hand(
-    temporal_server: TemporalServer, temporal_client: Client, database_url: str, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def traced_system(
+    folder: Path, server: TemporalServer, database_url: str, **environment: str
+) -> AsyncIterator[tuple[Collector, Target, System]]:
+    """A running system, the collector that it exports to, and a target for webhooks."""
     async with (
         collecting() as collector,
         target() as called,
         running_system(
-            tmp_path,
-            temporal_address=temporal_server.address,
+            folder,
+            temporal_address=server.address,
             database_url=database_url,
+            smtp_port=1,
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-            TIDINGS_RETRY_WINDOW="0",
+            **environment,
         ) as system,
+    ):
+        yield collector, called, system
+
+
+async def test_one_trace_goes_from_the_callers_request_to_the_providers_answer_and_on_to_a_retry_by_hand(
+    temporal_server: TemporalServer, temporal_client: Client, database_url: str, tmp_path: Path
+) -> None:
+    async with traced_system(tmp_path, temporal_server, database_url, TIDINGS_RETRY_WINDOW="0") as (
+        collector,
+        called,
+        system,
     ):
         called.script, called.text = [503, 400, 200], f"no {CANARY}"
         recipient = f"{called.url}?token={CANARY}"
@@ -104,16 +120,10 @@ def kind(span: Span) -> tuple[object, ...]:
 async def test_what_the_caller_does_not_record_is_not_recorded_and_garbage_begins_a_trace(
     temporal_server: TemporalServer, database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        collecting() as collector,
-        target() as called,
-        running_system(
-            tmp_path,
-            temporal_address=temporal_server.address,
-            database_url=database_url,
-            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-            OTEL_SERVICE_NAME="mine",
-        ) as system,
+    async with traced_system(tmp_path, temporal_server, database_url, OTEL_SERVICE_NAME="mine") as (
+        collector,
+        called,
+        system,
     ):
         fields = {"channel": "webhook", "recipient": called.url, "body": "Hello"}
         for traceparent in (f"00-{TRACE}-{CALLER}-00", f"00-{TRACE}-{'0' * 16}-01", f"{CANARY}-01"):
@@ -231,16 +241,11 @@ async def test_trace_and_request_go_over_to_the_next_run_of_a_long_history(
     await server.start()
     try:
         client = await Client.connect(server.address, data_converter=CONVERTER)
-        async with (
-            collecting() as collector,
-            target() as called,
-            running_system(
-                tmp_path,
-                temporal_address=server.address,
-                database_url=database_url,
-                OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-                TIDINGS_RETRY_WEBHOOK='{"attempts": 2, "first": 3600, "factor": 1, "cap": 3600, "jitter": 0}',
-            ) as system,
+        retry = '{"attempts": 2, "first": 3600, "factor": 1, "cap": 3600, "jitter": 0}'
+        async with traced_system(tmp_path, server, database_url, TIDINGS_RETRY_WEBHOOK=retry) as (
+            collector,
+            called,
+            system,
         ):
             called.script = [503, 200]
             fields = {"channel": "webhook", "recipient": called.url, "body": "Hello"}

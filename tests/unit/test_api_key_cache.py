@@ -123,7 +123,9 @@ async def test_a_refresh_makes_a_revoked_key_refused_at_once(keys: Keys) -> None
     assert not await keys.accepts(secret)
 
 
-async def test_a_refresh_asked_for_before_does_not_undo_what_was_learnt_after(keys: Keys) -> None:
+async def test_a_refresh_asked_for_before_does_not_undo_what_was_learnt_after(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = keys.create()
 
     async def active_slowly() -> list[tuple[bytes, ApiKey]]:
@@ -133,7 +135,7 @@ async def test_a_refresh_asked_for_before_does_not_undo_what_was_learnt_after(ke
         assert not await keys.accepts(secret)
         return snapshot
 
-    keys.active = active_slowly  # type: ignore[method-assign]  # the refresh is overtaken here
+    monkeypatch.setattr(keys, "active", active_slowly)  # the refresh is overtaken here
     await keys.cache.refresh()
     assert not await keys.accepts(secret)
 
