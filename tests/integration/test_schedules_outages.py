@@ -57,7 +57,7 @@ async def test_a_schedule_outlives_an_outage_of_temporal(tmp_path: Path, databas
                 answer = await api.get(f"/v1/schedules/{id}")
                 return answer.status == 200 and answer.json["id"] == id
 
-            await eventually(is_back, timeout=40)
+            await eventually(is_back)
     finally:
         await server.stop(hurry=True)
 
@@ -86,5 +86,26 @@ async def test_firings_without_a_worker_are_delivered_when_one_comes(
                 ids = {firing["notification_id"] for firing in (await schedules.get(id))["firings"]}
                 assert len(ids) == len(waiting)
                 assert None not in ids
+        finally:
+            await schedules.clean_up()
+
+
+async def test_a_firing_that_was_ended_by_hand_made_nothing(
+    database_url: str, temporal_server: TemporalServer, temporal_client: Client
+) -> None:
+    key, _ = await make_key(database_url, f"tenant-{uuid4()}")
+    async with running_api(database_url, temporal_server.address, key=key) as api:
+        schedules = Schedules(api, temporal_client)
+        try:
+            id = (await schedules.create())["id"]
+            await temporal_client.get_schedule_handle(names.schedule_id(id)).trigger()
+
+            async def fired() -> str | None:
+                firings = (await schedules.get(id))["firings"]
+                return firings[0]["workflow"]["id"] if firings else None
+
+            await temporal_client.get_workflow_handle(await eventually(fired)).terminate()
+            (firing,) = (await schedules.get(id))["firings"]
+            assert firing["notification_id"] is None
         finally:
             await schedules.clean_up()

@@ -9,27 +9,24 @@ from uuid import UUID
 
 from temporalio.client import (
     Client,
-    ScheduleActionExecutionStartWorkflow,
-    ScheduleActionResult,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleDescription,
     ScheduleHandle,
     ScheduleListDescription,
-    WorkflowHistoryEventFilterType,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from tidings.domain.schedule import Firing, Schedule, ScheduleListing, SchedulePage, ScheduleRecord, Timing
+from tidings.domain.schedule import Schedule, ScheduleListing, SchedulePage, ScheduleRecord, Timing
 from tidings.errors import InvalidSubmission, OrchestratorUnavailable
-from tidings.messages.schedules import FireRequest, FireResult, ScheduleMemo
+from tidings.messages.schedules import FireRequest, ScheduleMemo
 from tidings.temporal import names
 from tidings.temporal.calls import is_absence, translated
 from tidings.temporal.encryption.converter import of_workflow
+from tidings.temporal.firings import last_firings
 from tidings.temporal.schedule_form import memo, search_attributes, temporal_schedule
 
 SHOWN_TIMES = 5
-SHOWN_FIRINGS = 5
 _WITHDRAWAL_SECONDS = 1
 
 
@@ -177,39 +174,12 @@ class NotificationSchedules:
         return (schedule, description) if schedule.tenant == tenant else None
 
     async def _record(self, schedule: Schedule, description: ScheduleDescription) -> ScheduleRecord:
-        recent = description.info.recent_actions[-SHOWN_FIRINGS:]
         return ScheduleRecord(
             schedule=schedule,
             paused=description.schedule.state.paused,
             next_times=_coming(description.info.next_action_times),
-            firings=list(await asyncio.gather(*(self._firing(result) for result in reversed(recent)))),
+            firings=await last_firings(self._client, description, self._rpc_timeout),
         )
-
-    async def _firing(self, result: ScheduleActionResult) -> Firing:
-        action = result.action
-        assert isinstance(action, ScheduleActionExecutionStartWorkflow)  # noqa: S101 -- the SDK has no other
-        return Firing(
-            scheduled_at=result.scheduled_at,
-            fired_at=result.started_at,
-            workflow_id=action.workflow_id,
-            notification_id=await self._fired(action.workflow_id, action.first_execution_run_id),
-        )
-
-    async def _fired(self, workflow_id: str, run_id: str) -> UUID | None:
-        """What a firing made, from its last event; None if it has not ended, or Temporal forgot it."""
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-        events = handle.fetch_history_events(
-            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, rpc_timeout=self._rpc_timeout
-        )
-        try:
-            async for event in events:
-                payloads = event.workflow_execution_completed_event_attributes.result.payloads
-                for result in await of_workflow(self._client, workflow_id).decode(payloads, [FireResult]):
-                    return FireResult.model_validate(result).notification_id
-        except RPCError as error:
-            if not is_absence(error):
-                raise
-        return None
 
     async def _listing(self, tenant: str, entry: ScheduleListDescription) -> ScheduleListing | None:
         # The query is exact for most tenants' names only; this is what keeps tenants apart.
