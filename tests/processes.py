@@ -79,7 +79,7 @@ class System:
             assert answer["status"] == status, answer
             return True
 
-        await eventually(there, timeout=60)
+        await eventually(there)
 
     async def command(self, *arguments: str) -> Ended:
         """One of `tidings`, on this system."""
@@ -143,5 +143,5 @@ async def running_system(
             except aiohttp.ClientConnectionError:
                 return False
 
-        await eventually(ready, timeout=60)
+        await eventually(ready)
         yield system

@@ -40,15 +40,15 @@ def free_port() -> int:
 
 @overload
 async def eventually(
-    condition: Callable[[], Coroutine[Any, Any, T | None]], timeout: float = 20, interval: float = 0.05
+    condition: Callable[[], Coroutine[Any, Any, T | None]], timeout: float = 60, interval: float = 0.05
 ) -> T: ...
 
 
 @overload
-async def eventually(condition: Callable[[], T | None], timeout: float = 20, interval: float = 0.05) -> T: ...
+async def eventually(condition: Callable[[], T | None], timeout: float = 60, interval: float = 0.05) -> T: ...
 
 
-async def eventually(condition: Callable[[], Any], timeout: float = 20, interval: float = 0.05) -> Any:
+async def eventually(condition: Callable[[], Any], timeout: float = 60, interval: float = 0.05) -> Any:
     """Ask `condition`, sync or async, until its answer is true; that answer.
 
     An AssertionError of the condition counts as "not yet". Raises AssertionError with the last answer

@@ -29,7 +29,7 @@ class WorkerProcess:
             assert f'"{event}"' in log, log
             return True
 
-        await eventually(said, timeout=60)
+        await eventually(said)
 
     async def kill(self) -> None:
         """End it by SIGKILL, and wait until it is gone."""

@@ -73,7 +73,7 @@ class Stage:
             assert (answer["attempt_count"], answer["status"]) == (count, "failed"), answer
             return True
 
-        await eventually(there, timeout=60)
+        await eventually(there)
 
     async def reference(self, id: str) -> str:
         """By which name the provider knows it."""

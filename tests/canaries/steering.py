@@ -137,7 +137,7 @@ async def schedules(stage: Stage) -> None:
         _, answer = await stage.system.call("GET", f"/v1/notifications?status=sent&schedule={made['id']}")
         return len(answer["data"]) == 1
 
-    await eventually(fired, timeout=60)
+    await eventually(fired)
     for method, where in (
         *(("GET", path), ("GET", "/v1/schedules"), ("POST", f"{path}/pause"), ("POST", f"{path}/resume")),
     ):

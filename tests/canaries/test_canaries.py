@@ -41,8 +41,6 @@ NOTIFICATION = {
 }
 """What a notification holds. The contents of files are in Postgres alone."""
 
-pytestmark = pytest.mark.timeout(300)
-
 
 async def searched(stage: Stage, together: Paths, in_turn: Paths) -> Search:
     """Send canaries by these paths, at once and one after the other, and look for them everywhere."""

@@ -50,7 +50,6 @@ class Fate:
         return len(self.mails) > 1
 
 
-@pytest.mark.timeout(180)
 async def test_killed_workers_lose_nothing_and_double_only_what_may_be_sent_again(
     temporal_server: TemporalServer,
     database_url: str,
@@ -69,13 +68,13 @@ async def test_killed_workers_lose_nothing_and_double_only_what_may_be_sent_agai
         mail.hold()
         async with worker_process(tmp_path / "1.log", smtp_port=mail.port, **environment) as worker:
             await _submit(api)
-            await eventually(lambda: len(mail.waiting) == SLOTS, timeout=60)
+            await eventually(lambda: len(mail.waiting) == SLOTS)
             in_doubt = [message.notification_id for message in mail.waiting]
             await worker.kill()
         await eventually(lambda: not mail.waiting)
 
         async with worker_process(tmp_path / "2.log", smtp_port=mail.port, **environment) as worker:
-            await eventually(lambda: len(mail.waiting) == SLOTS, timeout=60)
+            await eventually(lambda: len(mail.waiting) == SLOTS)
             mail.answer(2 * SLOTS)
             # More answers than slots: some sends have ended.
             await eventually(lambda: mail.answered > SLOTS, interval=0)

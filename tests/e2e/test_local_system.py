@@ -15,8 +15,6 @@ from tests.support import eventually
 
 EMAIL = {"channel": "email", "subject": "Your order has shipped", "body": "It arrives on Tuesday."}
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[LocalSystem]:

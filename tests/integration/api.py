@@ -123,7 +123,7 @@ async def reaches(api: Api, id: str, status: str) -> Answer:
         assert answer.json["status"] == status, answer.text
         return answer
 
-    return await eventually(there, timeout=60)
+    return await eventually(there)
 
 
 async def attempted(api: Api, id: str, status: str) -> Answer:
@@ -190,20 +190,21 @@ async def running_api(
     port: int | None = None,
     tokens: TokenSettings | None = None,
     codec_server: CodecServerSettings | None = None,
-    command_timeout: float = 15,
+    command_timeout: float = 30,
     **settings: Any,
 ) -> AsyncIterator[Api]:
     """Run the API for the block, on a port of its own or this one. The key is known when it begins.
 
     `environment`: variables for what reads its own settings while the API is put together.
-    `command_timeout`: seconds that Postgres has for a statement.
+    `command_timeout`: seconds that Postgres has for a statement. What is waited for is waited for long, as a
+    machine that tests share may stand still for a while: only a test of an outage wants to be told soon.
     """
     configuration = ApiConfiguration(
-        api=ApiSettings(**{"start_timeout": 5, "cancel_wait": 5} | settings),
+        api=ApiSettings(**{"start_timeout": 30, "cancel_wait": 30} | settings),
         database=DatabaseSettings(
             database_url=PostgresDsn(database_url),
             database_connect_timeout=2,
-            database_pool_timeout=2,
+            database_pool_timeout=30,
             database_command_timeout=command_timeout,
         ),
         providers=ProviderSettings(public_url=PUBLIC_URL),

@@ -85,7 +85,7 @@ class Backlog:
             assert described.stats.approximate_backlog_count == count
             return True
 
-        await eventually(there, timeout=60)
+        await eventually(there)
 
     def order(self) -> list[str]:
         """The recipients in the order in which the provider took their messages."""

@@ -223,7 +223,7 @@ async def test_every_bad_submission_is_refused_and_starts_nothing(
     async def count() -> int:
         return (await temporal_client.count_workflows(query)).count
 
-    assert await eventually(count, timeout=30) == 1
+    assert await eventually(count) == 1
     assert (await api.get("/v1/notifications")).json["total"] == 0
 
 

@@ -65,7 +65,7 @@ async def workflows_of(client: Client, tenant: str, count: int) -> set[str]:
         assert len(ids) >= count
         return ids
 
-    ids = await eventually(listed, timeout=30)
+    ids = await eventually(listed)
     assert len(ids) == len(set(ids)) == count
     return set(ids)
 

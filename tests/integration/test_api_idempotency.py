@@ -79,7 +79,7 @@ async def workflows_of(client: Client, tenant: str) -> list[str]:
     async def listed() -> list[str]:
         return [run.id async for run in client.list_workflows(f'NotificationTenant = "{tenant}"')]
 
-    return await eventually(listed, timeout=30)
+    return await eventually(listed)
 
 
 async def test_the_same_key_and_body_give_the_first_notification_again(

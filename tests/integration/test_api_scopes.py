@@ -43,7 +43,7 @@ EXPECTED = {
 @pytest.fixture
 async def api(database_url: str, temporal_server: TemporalServer) -> AsyncIterator[Api]:
     key, _ = await make_key(database_url)
-    async with running_api(database_url, temporal_server.address, key=key) as api:
+    async with running_api(database_url, temporal_server.address, key=key, cancel_wait=0.2) as api:
         yield api
 
 

@@ -263,7 +263,7 @@ async def test_what_was_erased_fails_for_good(api: Api, sandbox: RunningSandbox,
     async def failed() -> bool:
         return bool((await api.get(f"/v1/notifications/{id}")).json["status"] == "failed")
 
-    await eventually(failed, timeout=60)
+    await eventually(failed)
     answer = await api.get(f"/v1/notifications/{id}")
     assert answer.json["error"]["code"] == "attachment_missing"
     assert len(sandbox.sandbox.inbox) == 0

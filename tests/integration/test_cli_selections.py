@@ -57,7 +57,7 @@ class Operator:
             assert len(found) == count, found
             return [each.id for each in found] or [new_id()]
 
-        return await eventually(there, timeout=60)
+        return await eventually(there)
 
     async def retries(self, id: UUID) -> int:
         return (await signals(self.client, str(id))).count("retry")
@@ -80,7 +80,6 @@ async def started(delivery: Delivery, operator: Operator, count: int, **fields: 
     return [handle for _, handle in await asyncio.gather(*submitted)]
 
 
-@pytest.mark.timeout(180)
 async def test_200_that_failed_are_counted_retried_once_each_and_sent(operator: Operator) -> None:
     script = [*[REFUSED] * 200, None]
     async with delivery_worker(operator.client, script) as delivery:
@@ -283,7 +282,7 @@ async def test_a_namespace_without_our_search_attributes_is_named_with_the_remed
         assert "run `tidings migrate`" in ended.err, ended
         return ended
 
-    ended = await eventually(refused, timeout=40)
+    ended = await eventually(refused)
     assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
 
 

@@ -111,7 +111,7 @@ async def test_a_worker_without_the_key_counts_and_logs_what_it_cannot_carry_out
             assert found == COUNTED_ONCE_TASKS_FAIL
             return True
 
-        await eventually(counted, timeout=60)
+        await eventually(counted)
         said = [json.loads(line) for line in without.log_file.read_text().splitlines()]
         for logger in ("temporalio.activity", "temporalio.worker._workflow"):
             lines = [line for line in said if line["logger"] == logger and handle.id in str(line)]

@@ -32,8 +32,6 @@ from tidings.local.ports import Ports
 from tidings.local.system import LocalSystem
 from tidings.settings import DatabaseSettings
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(autouse=True)
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -184,7 +182,7 @@ async def test_it_tells_how_to_reach_it_and_what_was_restarted(folder: DataFolde
 
         for name in ("api", "postgres"):
             os.kill(before["pids"][name], signal.SIGKILL)
-        await eventually(lambda: {"api is ready again.", "postgres is ready again."} <= set(said), timeout=60)
+        await eventually(lambda: {"api is ready again.", "postgres is ready again."} <= set(said))
         after = state_of(folder)
         changed = {name for name, pid in after["pids"].items() if pid != before["pids"][name]}
         assert changed == {"api", "postgres"}

@@ -359,7 +359,7 @@ async def test_keys_change_what_is_of_their_own_mode_alone(
         "every": 3600,
         "paused": True,
     }
-    async with running_api(database_url, temporal_server.address, key=keys.live) as api:
+    async with running_api(database_url, temporal_server.address, key=keys.live, cancel_wait=0.2) as api:
         for own, other in ((keys.live, keys.test), (keys.test, keys.live)):
             body = {"channel": "email", "recipient": "ada@example.com", "subject": "Hi", "body": "Hi"}
             made = await api.post("/v1/notifications", key=own, json=body | later)

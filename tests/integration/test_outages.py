@@ -45,7 +45,7 @@ class Chain:
             notification: dict[str, Any] = answer.json
             return notification
 
-        return await eventually(there, timeout=60)
+        return await eventually(there)
 
 
 @pytest.fixture
@@ -165,5 +165,5 @@ async def test_every_channel_is_delivered_and_no_id_of_a_201_is_ever_missing(cha
         answer = await chain.api.get("/v1/notifications?status=sent&per_page=100")
         return bool(answer.json["total"] == 30)
 
-    await eventually(all_sent, timeout=60)
+    await eventually(all_sent)
     assert listed.status == 200

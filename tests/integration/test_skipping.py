@@ -184,7 +184,7 @@ async def test_messages_go_by_the_next_provider_until_the_first_is_back(
 
         ids: list[str] = []
         assert await providers_of(await api.submitted()) == ["smtp", "sendgrid"]
-        await eventually(lambda: one_goes_by("sendgrid"), timeout=30)
+        await eventually(lambda: one_goes_by("sendgrid"))
         async with open_engine(database_url) as engine:
             [row] = await ProviderHealthRepository(engine).skipped()
             assert (row.provider, row.last_code) == ("smtp", "smtp_421_4.3.2")
@@ -195,8 +195,8 @@ async def test_messages_go_by_the_next_provider_until_the_first_is_back(
                 return not await ProviderHealthRepository(engine).skipped()
 
             smtp.replies = {}
-            await eventually(lambda: one_goes_by("smtp"), timeout=30)
-            await eventually(nobody_is_skipped, timeout=30)
+            await eventually(lambda: one_goes_by("smtp"))
+            await eventually(nobody_is_skipped)
         taken = [message.notification_id for message in sandbox.sandbox.inbox]
         by_both = len(smtp.contents) + len(taken)
         assert by_both == len(ids) + 1

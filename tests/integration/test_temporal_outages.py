@@ -317,7 +317,7 @@ async def test_a_worker_goes_on_when_temporal_comes_back(
             listed = await api.get("/v1/notifications?status=sent")
             return bool(listed.json["data"])
 
-        await eventually(sent, timeout=60)
+        await eventually(sent)
         assert worker.process.returncode is None
 
 

@@ -61,4 +61,4 @@ async def test_a_send_that_outlasts_the_shutdown_timeout_is_in_doubt(
                 assert outcomes == [(1, "unknown")]
                 return True
 
-            await eventually(parked, timeout=60)
+            await eventually(parked)

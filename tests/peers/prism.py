@@ -73,7 +73,7 @@ async def prism(specification: Path, upstream: str | None = None) -> AsyncIterat
             return False
 
     try:
-        await eventually(answers, timeout=60, interval=0.2)
+        await eventually(answers, interval=0.2)
         yield url
     finally:
         if running.returncode is None:
