@@ -315,7 +315,7 @@ async def test_with_temporal_away_each_item_is_a_503_and_nothing_is_promised(
 ) -> None:
     key, _ = await make_key(database_url)
     server = TemporalServer(free_port(), free_port(), db_file=None, log_file=tmp_path / "temporal.log")
-    async with running_api(database_url, server.address, key=key, start_timeout=1, bulk_in_flight=5) as api:
+    async with running_api(database_url, server.address, key=key, start_timeout=5, bulk_in_flight=5) as api:
         items = [EMAIL | {"idempotency_key": f"k-{number}"} for number in range(300)]
         answers = await bulk(api, [*items, EMAIL | {"recipient": "nobody"}])
         assert {(answer["status"], kind_of(answer)) for answer in answers[:300]} == {

@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from temporalio.client import Client
 
 from tests.integration.command_line import tidings
@@ -25,6 +26,7 @@ AT_ONCE = 3
 REFUSED = PermanentFailure("smtp_550", "no such mailbox")
 
 
+@pytest.mark.timeout(900)
 async def test_200_of_200_commands_end_with_their_right_exit_status(
     temporal_client: Client, temporal_server: TemporalServer
 ) -> None:

@@ -76,7 +76,7 @@ async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
         client = await Client.connect(temporal.address, data_converter=CONVERTER)
         for worker in await stack.enter_async_context(build_workers(client, configuration)):
             await stack.enter_async_context(worker)
-        api = await stack.enter_async_context(running_api(url, temporal.address, key=key, start_timeout=2))
+        api = await stack.enter_async_context(running_api(url, temporal.address, key=key, start_timeout=10))
         yield Chain(api, postgres, temporal, sandbox)
 
 

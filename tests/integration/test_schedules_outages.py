@@ -46,9 +46,13 @@ async def test_a_schedule_outlives_an_outage_of_temporal(tmp_path: Path, databas
     try:
         key, _ = await make_key(database_url)
         async with running_api(database_url, server.address, key=key, start_timeout=1) as api:
-            created = await api.post("/v1/schedules", json=HOURLY)
-            assert created.status == 201, created.text
-            id = created.json["id"]
+
+            async def created() -> str:
+                answer = await api.post("/v1/schedules", json=HOURLY)
+                assert answer.status == 201, answer.text
+                return str(answer.json["id"])
+
+            id = await eventually(created)
             await server.stop(hurry=True)
             are_unavailable(await every_route(api, id))
             await server.start()
