@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a real Postgres, a real Temporal, and Temporal's time-skipping server."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from tests.encryption import CODEC_KEYS, CONVERTER
@@ -86,7 +88,7 @@ async def empty_database_url(postgres_server: PostgresServer) -> AsyncIterator[s
 
 
 @pytest.fixture(scope="session")
-async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalServer]:
+async def shared_temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalServer]:
     """A Temporal server of the test run's own, in memory, with our search attributes."""
     log_file = tmp_path_factory.mktemp("temporal") / "temporal.log"
     server = TemporalServer(
@@ -102,6 +104,22 @@ async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
         yield server
     finally:
         await server.stop(hurry=True)
+
+
+@pytest.fixture(scope="session")
+async def _sweeper(shared_temporal_server: TemporalServer) -> Client:
+    return await Client.connect(shared_temporal_server.address, namespace=NAMESPACE)
+
+
+@pytest.fixture
+async def temporal_server(
+    shared_temporal_server: TemporalServer, _sweeper: Client
+) -> AsyncIterator[TemporalServer]:
+    """The run's Temporal server. What a test leaves open ends with it: no later test's worker picks it up."""
+    yield shared_temporal_server
+    async for execution in _sweeper.list_workflows("ExecutionStatus = 'Running'"):
+        with contextlib.suppress(RPCError):
+            await _sweeper.get_workflow_handle(execution.id).terminate()
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from temporalio.client import Client, ScheduleUpdate, ScheduleUpdateInput
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -85,10 +90,17 @@ class Schedules:
         return await eventually(sent)
 
     async def clean_up(self) -> None:
-        """Delete what a test leaves behind, so that it fires into no other test."""
+        """Delete what a test leaves behind, and end its last firings, so that it fires into no other test."""
         for id in self.created:
+            handle = self.client.get_schedule_handle(names.schedule_id(id))
             with contextlib.suppress(RPCError):
-                await self.client.get_schedule_handle(names.schedule_id(id)).delete()
+                await handle.pause()
+                recent = (await handle.describe()).info.recent_actions
+                await handle.delete()
+                for result in recent:
+                    assert isinstance(result.action, ScheduleActionExecutionStartWorkflow)
+                    with contextlib.suppress(RPCError):
+                        await self.client.get_workflow_handle(result.action.workflow_id).terminate()
 
 
 @asynccontextmanager

@@ -23,8 +23,8 @@ from tidings.local.temporal_server import TemporalServer
 
 
 @pytest.fixture(scope="module")
-async def api(temporal_server: TemporalServer) -> AsyncIterator[Api]:
-    async with codec_api(temporal_server, temporal_ui_url=UI) as running:
+async def api(shared_temporal_server: TemporalServer) -> AsyncIterator[Api]:
+    async with codec_api(shared_temporal_server, temporal_ui_url=UI) as running:
         yield running
 
 

@@ -40,9 +40,9 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-async def api(temporal_server: TemporalServer) -> AsyncIterator[Api]:
+async def api(shared_temporal_server: TemporalServer) -> AsyncIterator[Api]:
     """With a token, and open to every page where it is not about payloads."""
-    async with codec_api(temporal_server, temporal_ui_url=f"{UI}/", cors_origins=["*"]) as running:
+    async with codec_api(shared_temporal_server, temporal_ui_url=f"{UI}/", cors_origins=["*"]) as running:
         yield running
 
 

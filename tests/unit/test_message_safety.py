@@ -8,6 +8,7 @@ from collections.abc import Callable
 from email import message_from_string, policy
 from email.header import decode_header, make_header
 from email.utils import getaddresses
+from ipaddress import IPv6Address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -250,8 +251,14 @@ STARTS = st.sampled_from(["ftp://", "//", "", "http:", "http:/", "http:///", "us
 URLS = GOOD_URLS | spoilt(GOOD_URLS) | st.builds("{}{}".format, STARTS, GOOD_URLS) | PIECES
 
 
+def _host(name: str | None) -> str | None:
+    """One address is spelt in several ways: `::0001` is `::1`."""
+    return str(IPv6Address(name)) if name and ":" in name else name
+
+
 @cases("url")
 @given(URLS)
+@example("http://[2606:47:00::1]")
 def test_a_url_is_refused_or_is_read_alike_by_all_who_read_it(url: str) -> None:
     try:
         assert checked_recipient(Channel.WEBHOOK, url) == url
@@ -259,7 +266,8 @@ def test_a_url_is_refused_or_is_read_alike_by_all_who_read_it(url: str) -> None:
         return
     assert re.fullmatch(r"[!-~]+", url)
     ours, theirs = urlsplit(url), URL(url)
-    assert (ours.scheme, ours.hostname) == (theirs.scheme, theirs.raw_host)
+    assert ours.scheme == theirs.scheme
+    assert _host(ours.hostname) == _host(theirs.raw_host)
     assert (ours.port or {"http": 80, "https": 443}[ours.scheme]) == theirs.port
     assert theirs.user is None
     assert theirs.password is None
