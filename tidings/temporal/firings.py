@@ -54,7 +54,7 @@ async def _made(client: Client, execution: WorkflowExecution, rpc_timeout: timed
     )
     try:
         answer = await client.workflow_service.get_workflow_execution_history_reverse(
-            request, timeout=rpc_timeout
+            request, retry=True, timeout=rpc_timeout
         )
     except RPCError as error:
         if is_absence(error):
