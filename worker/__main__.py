@@ -20,6 +20,7 @@ from tidings.temporal.sdk_metrics import SdkMetrics
 from tidings.tracing import tracing
 from worker.composition import WorkerConfiguration, build_workers
 from worker.namespace_watch import watch_namespace
+from worker.stopping import SPARE_SECONDS, end_within
 
 log = structlog.get_logger("worker")
 
@@ -41,7 +42,7 @@ async def run() -> None:
     async with build_workers(client, configuration, sdk) as workers:
         watching = asyncio.create_task(watch_namespace(client))
         try:
-            await _work(workers, stop)
+            await _work(workers, stop, configuration.worker.worker_shutdown_timeout)
         finally:
             watching.cancel()
 
@@ -65,7 +66,7 @@ async def _connected(stop: asyncio.Event, sdk: SdkMetrics) -> Client | None:
     return None
 
 
-async def _work(workers: list[Worker], stop: asyncio.Event) -> None:
+async def _work(workers: list[Worker], stop: asyncio.Event, shutdown_timeout: float) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(worker.run()) for worker in workers]
@@ -74,6 +75,7 @@ async def _work(workers: list[Worker], stop: asyncio.Event) -> None:
             await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             log.info("worker_stopping")
+            end_within(shutdown_timeout + SPARE_SECONDS, status=0 if stop.is_set() else 1)
             for worker in workers:
                 group.create_task(worker.shutdown())
     except ExceptionGroup as errors:

@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from tests.encryption import CONVERTER
 from tests.provider_support import RunningSandbox, provider_settings, running_sandbox
 from tests.support import eventually, free_port
+from tests.workers import at_work
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
 from tidings.domain.vocabulary import Channel
@@ -61,7 +62,7 @@ class Backlog:
 
     async def run(self, task_queue: str) -> None:
         """Let the worker of that queue begin."""
-        await self.stack.enter_async_context(self.workers[task_queue])
+        await self.stack.enter_async_context(at_work(self.workers[task_queue]))
 
     async def submit(self, *notifications: Notification) -> None:
         """Start their workflows, in about this order."""

@@ -22,6 +22,7 @@ from activities.sending import SendActivities
 from tests.integration.api import EMAIL, Answer, Api
 from tests.integration.database import open_engine
 from tests.support import eventually
+from tests.workers import at_work
 from tests.workflows.delivery import ScriptedProvider
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.receipts import PostgresReceiptLog
@@ -127,7 +128,7 @@ async def schedule_worker(client: Client, database_url: str) -> AsyncIterator[Sc
             task_queue=names.send_queue(Channel.EMAIL),
             activities=[SendActivities(log, ProviderCalls(provider)).send],
         )
-        async with records, sends:
+        async with at_work(records, sends):
             yield provider
 
 

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from tests.integration.api import EMAIL, Answer, Api, forgotten, make_key, reaches, running_api
 from tests.provider_support import RunningSandbox, running_sandbox
 from tests.support import eventually
+from tests.workers import at_work
 from tests.workflows.delivery import delivery_worker
 from tidings.domain.identifiers import id_from_key
 from tidings.errors import PermanentFailure
@@ -55,11 +56,8 @@ async def real_worker(database_url: str, client: Client) -> AsyncIterator[Runnin
             delivery=DeliverySettings(retry_window=0),
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )
-        async with build_workers(client, configuration) as workers, asyncio.TaskGroup() as group:
-            running = [group.create_task(worker.run()) for worker in workers]
+        async with build_workers(client, configuration) as workers, at_work(*workers):
             yield sandbox
-            await asyncio.gather(*(worker.shutdown() for worker in workers))
-            await asyncio.gather(*running)
 
 
 async def submit(api: Api, key: str, *, as_tenant: str = "", **fields: Any) -> Answer:

@@ -24,6 +24,7 @@ from tests.integration.command_line import tidings
 from tests.integration.database import NOW, a_notification, open_engine
 from tests.provider_support import RunningSandbox, outgoing, provider_settings, running_sandbox
 from tests.support import eventually
+from tests.workers import at_work
 from tidings.database.attachments import AttachmentRepository
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.storage import fetch
@@ -81,8 +82,8 @@ async def sandbox(database_url: str, temporal_client: Client) -> AsyncIterator[R
             delivery=DeliverySettings(),
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )
-        for worker in await stack.enter_async_context(build_workers(temporal_client, configuration)):
-            await stack.enter_async_context(worker)
+        workers = await stack.enter_async_context(build_workers(temporal_client, configuration))
+        await stack.enter_async_context(at_work(*workers))
         yield running
 
 
@@ -245,8 +246,8 @@ async def test_it_survives_a_restart_of_the_api(
                 delivery=DeliverySettings(),
                 worker=WorkerSettings(worker_shutdown_timeout=1),
             )
-            for worker in await stack.enter_async_context(build_workers(temporal_client, configuration)):
-                await stack.enter_async_context(worker)
+            workers = await stack.enter_async_context(build_workers(temporal_client, configuration))
+            await stack.enter_async_context(at_work(*workers))
             await reaches(api, id, "sent")
             [mail] = running.sandbox.inbox
         assert [file.content for file in mail.attachments] == [CANARY]

@@ -16,6 +16,7 @@ from tests.integration.api import EMAIL, Api, make_key, running_api
 from tests.provider_support import RunningSandbox, running_sandbox
 from tests.scraping import Scrape
 from tests.support import eventually, free_port
+from tests.workers import at_work
 from tidings.database import migrations
 from tidings.domain.retry_schedule import RetrySchedule
 from tidings.local.postgres import PostgresServer
@@ -74,8 +75,8 @@ async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
             worker=WorkerSettings(worker_shutdown_timeout=1),
         )
         client = await Client.connect(temporal.address, data_converter=CONVERTER)
-        for worker in await stack.enter_async_context(build_workers(client, configuration)):
-            await stack.enter_async_context(worker)
+        workers = await stack.enter_async_context(build_workers(client, configuration))
+        await stack.enter_async_context(at_work(*workers))
         api = await stack.enter_async_context(running_api(url, temporal.address, key=key, start_timeout=10))
         yield Chain(api, postgres, temporal, sandbox)
 

@@ -27,6 +27,7 @@ from tests.integration.database import a_notification, open_engine, statements_o
 from tests.provider_support import ScriptedSmtp, provider_settings, running_sandbox, serving
 from tests.support import eventually, free_port
 from tests.worker_process import worker_process
+from tests.workers import at_work
 from tests.workflows.delivery import ScriptedProvider
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.database.provider_health import ProviderHealthRepository
@@ -170,8 +171,8 @@ async def test_messages_go_by_the_next_provider_until_the_first_is_back(
             )
             for _ in range(2):
                 client = await Client.connect(temporal_server.address, data_converter=CONVERTER)
-                for worker in await stack.enter_async_context(build_workers(client, configuration)):
-                    await stack.enter_async_context(worker)
+                workers = await stack.enter_async_context(build_workers(client, configuration))
+                await stack.enter_async_context(at_work(*workers))
 
         async def providers_of(id: str) -> list[str]:
             attempts = (await reaches(api, id, "sent")).json["attempts"]

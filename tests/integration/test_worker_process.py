@@ -3,9 +3,11 @@
 import signal
 from pathlib import Path
 
+import psutil
+
 from tests.held_mail import held_mail
 from tests.integration.api import make_key, running_api
-from tests.support import eventually
+from tests.support import eventually, free_port
 from tests.worker_process import worker_process
 from tidings.local.temporal_server import TemporalServer
 
@@ -62,3 +64,34 @@ async def test_a_send_that_outlasts_the_shutdown_timeout_is_in_doubt(
                 return True
 
             await eventually(parked)
+
+
+async def test_it_ends_although_temporal_no_longer_answers(database_url: str, tmp_path: Path) -> None:
+    # As clusters and Temporal Cloud have it: the server ends a worker's polls, and the worker waits for that.
+    ends_polls = "frontend.enableCancelWorkerPollsOnShutdown=true"
+    temporal = TemporalServer(
+        free_port(),
+        free_port(),
+        db_file=None,
+        log_file=tmp_path / "temporal.log",
+        dynamic_config=[ends_polls],
+    )
+    await temporal.start()
+    try:
+        async with worker_process(
+            tmp_path / "worker.log",
+            temporal_address=temporal.address,
+            database_url=database_url,
+            smtp_port=free_port(),
+            TIDINGS_WORKER_SHUTDOWN_TIMEOUT="0",
+        ) as worker:
+            server = psutil.Process(temporal.pid)
+            server.suspend()
+            try:
+                worker.process.send_signal(signal.SIGTERM)
+                assert await worker.process.wait() == 0
+            finally:
+                server.resume()
+            await worker.says("worker_stop_cut_short")
+    finally:
+        await temporal.stop(hurry=True)

@@ -20,6 +20,7 @@ from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from tests.replay.replaying import WORKFLOWS
 from tests.support import eventually
+from tests.workers import at_work
 from tests.workflows.delivery import Handle, ScriptedProvider
 from tidings.domain.notification import Notification
 from tidings.domain.record import NotificationRecord
@@ -66,23 +67,25 @@ class Stage:
         """A worker of workflows and records for the block."""
         plan = DeliveryPlan(route=["smtp"], retry=retry, attempt_timeout=2, retry_window=retry_window)
         recording = RecordingActivities(self.log, self.log, lambda notification: plan)
-        async with Worker(
+        worker = Worker(
             self.client,
             task_queue=names.TASK_QUEUE,
             workflows=WORKFLOWS,
             activities=[recording.persist, recording.record, recording.withdraw, recording.receive],
-        ):
+        )
+        async with at_work(worker):
             yield
 
     @contextlib.asynccontextmanager
     async def sends(self, script: Iterable[SendFailure | None] = (None,)) -> AsyncIterator[ScriptedProvider]:
         """A worker of sends for the block, with a provider that follows the script."""
         self.provider = ScriptedProvider(script)
-        async with Worker(
+        worker = Worker(
             self.client,
             task_queue=names.send_queue(self.notification.channel),
             activities=[SendActivities(self.log, ProviderCalls(self.provider)).send],
-        ):
+        )
+        async with at_work(worker):
             yield self.provider
 
     @contextlib.asynccontextmanager

@@ -17,6 +17,7 @@ from activities.provider_calls import ProviderCalls, ProviderSource
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
 from tests.support import eventually
+from tests.workers import at_work
 from tidings.domain.identifiers import new_id
 from tidings.domain.notification import Notification
 from tidings.domain.retry_schedule import RetrySchedule
@@ -115,9 +116,8 @@ class Delivery:
     async def sending(self) -> AsyncIterator[None]:
         """Run the worker that sends, for the block."""
         activities = SendActivities(self.store, ProviderCalls(self.providers))
-        async with Worker(
-            self.client, task_queue=names.send_queue(Channel.EMAIL), activities=[activities.send]
-        ):
+        worker = Worker(self.client, task_queue=names.send_queue(Channel.EMAIL), activities=[activities.send])
+        async with at_work(worker):
             yield
 
     def outcomes(self, notification_id: UUID) -> list[tuple[int, str | None]]:
@@ -161,7 +161,7 @@ async def delivery_worker(
         workflows=[DeliverNotification, RecordReceipt],
         activities=[recording.persist, recording.record, recording.withdraw, recording.receive],
     )
-    async with records:
+    async with at_work(records):
         if not sends:
             yield delivery
             return
