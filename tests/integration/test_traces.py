@@ -210,6 +210,14 @@ async def test_a_workflow_that_another_worker_takes_over_has_each_span_once(
             fields = {"channel": "webhook", "recipient": called.url, "body": "Hello"}
             id = await system.submitted(fields, HEADERS)
             await system.reaches(id, "failed")
+            handle = temporal_client.get_workflow_handle(names.workflow_id(id))
+
+            async def has_heard() -> bool:
+                known = (await handle.describe()).typed_search_attributes
+                return known.get(names.NOTIFICATION_STATUS) == "failed"
+
+            # The database knows first.
+            await eventually(has_heard)
             # It stays open, for a retry by hand: this worker ends before it does, and the next one replays.
             await system.worker_ends()
             allowed = {"TIDINGS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
@@ -217,7 +225,7 @@ async def test_a_workflow_that_another_worker_takes_over_has_each_span_once(
             async with worker_process(second, smtp_port=1, **servers, **settings, **allowed) as worker:
                 assert (await system.command("retry", id)).status == 0
                 await system.reaches(id, "sent")
-                await temporal_client.get_workflow_handle(names.workflow_id(id)).result()
+                await handle.result()
                 worker.process.send_signal(signal.SIGTERM)
                 assert await worker.process.wait() == 0
             await system.end()
