@@ -47,7 +47,7 @@ class Steering:
         if status.is_parked:
             # The row may lag behind a `retry` that has revived it, or is about to.
             report = await self._workflows.status(notification_id)
-            record = _overlaid(record, report.state if report else None)
+            record = record.overlaid(report.state if report else None)
             status = record.state.status
             is_silent = report is None and await self._workflows.is_open(notification_id)
         if status.is_final and not is_silent:
@@ -57,7 +57,7 @@ class Steering:
         else:
             seen = await self._last_state(caller.tenant, notification_id)
             _refuse_if_abandoned(seen)
-        record = _overlaid(record, seen)
+        record = record.overlaid(seen)
         status = record.state.status
         if status.is_final and status is not Status.CANCELLED and (seen is not None or not is_silent):
             raise _too_late(status)
@@ -67,12 +67,13 @@ class Steering:
         """Begin a new attempt now, by the workflow that waits for it or by a new one."""
         record = await self._own(caller, notification_id)
         report = await self._workflows.status(notification_id)
-        record = _overlaid(record, report.state if report else None)
+        is_news = report is None or report.state.revision < record.state.revision
+        record = record.overlaid(report.state if report else None)
         status, revision = record.state.status, record.state.revision
         # A workflow that was ended from outside has left the notification amid its way.
         if status not in _RETRIABLE and (status.is_final or await self._workflows.is_open(notification_id)):
             raise _conflict(status, "only one that is failed, unknown, expired or retrying can be retried")
-        await self._workflows.retry(record, note)
+        await self._workflows.retry(record, note, is_news=is_news)
         count = record.state.attempt_count
 
         def has_shown(state: DeliveryState) -> bool:
@@ -80,10 +81,10 @@ class Steering:
 
         seen = await self._look(notification_id, has_shown)
         if seen is None or not has_shown(seen):
-            return Steered(_overlaid(record, seen), done=False)
+            return Steered(record.overlaid(seen), done=False)
         if seen.attempt_count == count:
             raise _conflict(seen.status, "something else came first")
-        return Steered(_overlaid(record, seen), done=True)
+        return Steered(record.overlaid(seen), done=True)
 
     async def _own(self, caller: Caller, notification_id: UUID) -> NotificationRecord:
         record = await self._service.get(caller.tenant, notification_id)
@@ -119,13 +120,6 @@ def refuse_other_mode(caller: Caller, mode: KeyMode) -> None:
     """A test key must set nothing going that leaves the sandbox. Raises Problem (403)."""
     if caller.mode is not mode:
         raise Problem(problems.WRONG_MODE, f"It is of mode {mode}: a {caller.mode} key cannot change it.")
-
-
-def _overlaid(record: NotificationRecord, state: DeliveryState | None) -> NotificationRecord:
-    """The record with whichever state is the later one: the row may lag behind the workflow."""
-    if state is None or state.revision <= record.state.revision:
-        return record
-    return record.model_copy(update={"state": state})
 
 
 def _conflict(status: Status, why: str) -> Problem:

@@ -300,8 +300,10 @@ class DeliverNotification:
 
     async def _adopt(self, report: SendReport) -> None:
         """Go on from what the attempt has led to."""
-        # A `retry` that came meanwhile asked for no more than was under way.
-        self._retry_requested = None
+        note = self._retry_requested
+        if report.attempt is None or note is None or (note.after or 0) < report.attempt.number:
+            # A `retry` that came meanwhile asked for no more than was under way.
+            self._retry_requested = None
         state, recorded = report.state, report.recorded
         if report.attempt is not None:
             self._journal.remember(report.attempt)

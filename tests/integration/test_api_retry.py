@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from tests.integration.api import Api, forgotten, make_key, reaches, running_api, signals
+from tests.integration.command_line import tidings
 from tests.integration.database import open_engine
 from tests.support import eventually
-from tests.workflows.delivery import HOURS, Delivery, delivery_worker
+from tests.workflows.delivery import HOURS, Delivery, delivery_worker, happened
 from tidings.database.delivery_log import PostgresDeliveryLog
 from tidings.domain.vocabulary import Status
 from tidings.errors import PermanentFailure, SendFailure, TransientFailure
@@ -133,3 +135,43 @@ async def test_retry_of_what_was_terminated_amid_an_attempt_waits_for_its_outcom
         await reaches(api, id, "sent")
         assert (await handle.result()).state.status is Status.SENT
         assert len(delivery.provider.calls) == 1
+
+
+@asynccontextmanager
+async def failed_unheard(api: Api, client: Client, database_url: str) -> AsyncIterator[str]:
+    """The id of one that has failed under a worker for sends alone: its workflow has not heard of it."""
+    async with durable_worker(client, database_url, [REFUSED, None], sends=False) as delivery:
+        id = await api.submitted()
+        handle = client.get_workflow_handle(names.workflow_id(id))
+        await eventually(lambda: happened(handle, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED))
+    async with open_engine(database_url) as engine:
+        delivery.store = PostgresDeliveryLog(engine)
+        async with delivery.sending():
+            await reaches(api, id, "failed")
+            yield id
+
+
+async def test_the_command_retries_what_its_workflow_has_not_yet_heard_of(
+    api: Api, temporal_server: TemporalServer, temporal_client: Client, database_url: str
+) -> None:
+    environment = {"TEMPORAL_ADDRESS": temporal_server.address}
+    async with failed_unheard(api, temporal_client, database_url) as id:
+        ended = await tidings("retry", id, **environment)
+        assert (ended.status, ended.out) == (1, f"{id}  not retried: it is pending\n")
+        ended = await tidings("retry", id, TIDINGS_DATABASE_URL=database_url, **environment)
+        assert ended.status == 0, ended
+        async with durable_worker(temporal_client, database_url, [], sends=False):
+            sent = (await reaches(api, id, "sent")).json
+        assert [attempt["number"] for attempt in sent["attempts"]] == [1, 2]
+
+
+async def test_the_api_retries_what_its_workflow_has_not_yet_heard_of(
+    api: Api, temporal_client: Client, database_url: str
+) -> None:
+    async with failed_unheard(api, temporal_client, database_url) as id:
+        retrying = asyncio.create_task(api.post(f"/v1/notifications/{id}/retry"))
+        await eventually(lambda: signals(temporal_client, id))
+        async with durable_worker(temporal_client, database_url, [], sends=False):
+            assert (await retrying).status == 200
+            sent = (await reaches(api, id, "sent")).json
+        assert [attempt["number"] for attempt in sent["attempts"]] == [1, 2]

@@ -1,18 +1,20 @@
 """One signal to one notification, straight to Temporal, and what is to be said of it."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tidings.cli.context import database_settings, use_running_temporal
 from tidings.domain.vocabulary import Status
-from tidings.errors import OrchestratorUnavailable
+from tidings.errors import OrchestratorUnavailable, TidingsError
 from tidings.messages.delivery import SignalNote
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from tidings.domain.notification import DeliveryState
     from tidings.domain.record import NotificationRecord
     from tidings.temporal.notifications import NotificationWorkflows
 
@@ -79,10 +81,15 @@ async def signal_retry(workflows: "NotificationWorkflows", id: UUID, note: Signa
     record = await _found(workflows, id)
     if record is None:
         return _missing(id), 0
+    is_news = False
+    if record.state.status not in RETRYABLE:
+        # A worker that has just ended may have recorded what its workflow has not yet heard of.
+        heard_of, record = record, record.overlaid(await _stored_state(id))
+        is_news = record is not heard_of
     status, count = record.state.status, record.state.attempt_count
     if status not in RETRYABLE:
         return Answer(str(id), False, status, f"not retried: it is {status}"), count
-    await workflows.retry(record, note)
+    await workflows.retry(record, note, is_news=is_news)
     return Answer(str(id), True, status, "signalled"), count
 
 
@@ -92,6 +99,16 @@ def _missing(id: UUID) -> Answer:
 
 async def _found(workflows: "NotificationWorkflows", id: UUID) -> "NotificationRecord | None":
     return await workflows.find(None, id) or await _stored(id)
+
+
+async def _stored_state(id: UUID) -> "DeliveryState | None":
+    """The database's word, where it can be asked: a signal needs no database."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with suppress(TidingsError, SQLAlchemyError):
+        if record := await _stored(id):
+            return record.state
+    return None
 
 
 async def _stored(id: UUID) -> "NotificationRecord | None":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +22,12 @@ class NotificationRecord(BaseModel):
     state: DeliveryState
     attempts: list[Attempt] = []
     receipts: list[Receipt] = []
+
+    def overlaid(self, state: DeliveryState | None) -> Self:
+        """The record with whichever state is the later one: row and workflow may lag behind each other."""
+        if state is None or state.revision <= self.state.revision:
+            return self
+        return self.model_copy(update={"state": state})
 
 
 @dataclass(frozen=True, slots=True)

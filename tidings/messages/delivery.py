@@ -49,6 +49,8 @@ class SignalNote(Message):
     """Shown in the trace."""
     expires_at: AwareDatetime | None = None
     """`retry` only: no attempt begins at or after this time, whatever the notification said before."""
+    after: int | None = None
+    """`retry` only: whoever asks knows how the attempt of this number ended, and means one after it."""
 
 
 class Carried(Message):

@@ -135,11 +135,16 @@ class NotificationWorkflows:
                 rpc_timeout=self._timeout,
             )
 
-    async def retry(self, record: NotificationRecord, note: SignalNote | None = None) -> None:
+    async def retry(
+        self, record: NotificationRecord, note: SignalNote | None = None, *, is_news: bool = False
+    ) -> None:
         """Signal `retry`, in one step with starting a new run where no workflow is open to take it.
 
         Such a run goes on from `record`, or from what the database knows beyond it.
+        `is_news`: the open workflow may not yet have heard of the attempt with which `record` ends.
         """
+        if is_news:
+            note = (note or SignalNote()).model_copy(update={"after": record.state.attempt_count})
         id = record.notification.id
         with translated(), going_on_from(await self._headers(self._handle(id))):
             await self._client.start_workflow(
