@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.client import (
     Client,
@@ -19,7 +19,7 @@ from temporalio.worker import Worker
 from activities.provider_calls import ProviderCalls
 from activities.recording import RecordingActivities
 from activities.sending import SendActivities
-from tests.integration.api import EMAIL, Answer, Api
+from tests.integration.api import EMAIL, Answer, Api, make_key, running_api
 from tests.integration.database import open_engine
 from tests.support import eventually
 from tests.workers import at_work
@@ -102,6 +102,18 @@ class Schedules:
                     assert isinstance(result.action, ScheduleActionExecutionStartWorkflow)
                     with contextlib.suppress(RPCError):
                         await self.client.get_workflow_handle(result.action.workflow_id).terminate()
+
+
+@asynccontextmanager
+async def own_schedules(database_url: str, client: Client) -> AsyncIterator[Schedules]:
+    """Those of a tenant of the test's own, as all tests share one Temporal: `client`'s."""
+    key, _ = await make_key(database_url, f"tenant-{uuid4()}")
+    async with running_api(database_url, client.service_client.config.target_host, key=key) as api:
+        schedules = Schedules(api, client)
+        try:
+            yield schedules
+        finally:
+            await schedules.clean_up()
 
 
 @asynccontextmanager

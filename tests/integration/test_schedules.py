@@ -10,24 +10,17 @@ from temporalio.client import Client
 from temporalio.worker import Replayer
 
 from tests.encryption import CONVERTER
-from tests.integration.api import EMAIL, Api, make_key, running_api
-from tests.integration.schedules import HOURLY, Schedules, ids, schedule_worker
+from tests.integration.api import EMAIL, Api, make_key
+from tests.integration.schedules import HOURLY, Schedules, ids, own_schedules, schedule_worker
 from tests.support import eventually
-from tidings.local.temporal_server import TemporalServer
 from tidings.temporal import names
 from workflows.fire_schedule import FireSchedule
 
 
 @pytest.fixture
-async def schedules(
-    database_url: str, temporal_server: TemporalServer, temporal_client: Client
-) -> AsyncIterator[Schedules]:
-    # A tenant of the test's own: all tests share one Temporal.
-    key, _ = await make_key(database_url, f"tenant-{uuid4()}")
-    async with running_api(database_url, temporal_server.address, key=key) as api:
-        schedules = Schedules(api, temporal_client)
+async def schedules(database_url: str, temporal_client: Client) -> AsyncIterator[Schedules]:
+    async with own_schedules(database_url, temporal_client) as schedules:
         yield schedules
-        await schedules.clean_up()
 
 
 async def listed(api: Api, key: str = "") -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from uuid import uuid4
 from temporalio.client import Client
 
 from tests.integration.api import Answer, Api, make_key, running_api
-from tests.integration.schedules import HOURLY, Schedules, schedule_worker
+from tests.integration.schedules import HOURLY, own_schedules, schedule_worker
 from tests.support import eventually, free_port
 from tidings.local.temporal_server import TemporalServer
 from tidings.temporal import names
@@ -67,49 +67,39 @@ async def test_a_schedule_outlives_an_outage_of_temporal(tmp_path: Path, databas
 
 
 async def test_firings_without_a_worker_are_delivered_when_one_comes(
-    database_url: str, temporal_server: TemporalServer, temporal_client: Client
+    database_url: str, temporal_client: Client
 ) -> None:
-    key, _ = await make_key(database_url, f"tenant-{uuid4()}")
-    async with running_api(database_url, temporal_server.address, key=key) as api:
-        schedules = Schedules(api, temporal_client)
-        try:
-            id = (await schedules.create())["id"]
-            await schedules.hurry(id)
+    async with own_schedules(database_url, temporal_client) as schedules:
+        id = (await schedules.create())["id"]
+        await schedules.hurry(id)
 
-            async def fired() -> bool:
-                return len((await schedules.get(id))["firings"]) >= 2
+        async def fired() -> bool:
+            return len((await schedules.get(id))["firings"]) >= 2
 
-            await eventually(fired)
-            assert (await api.post(f"/v1/schedules/{id}/pause")).status == 200
-            waiting = (await schedules.get(id))["firings"]
-            assert {firing["notification_id"] for firing in waiting} == {None}
-            handle = temporal_client.get_schedule_handle(names.schedule_id(id))
-            count = (await handle.describe()).info.num_actions
-            async with schedule_worker(temporal_client, database_url):
-                assert len(await schedules.fired(id, count)) == count
-                ids = {firing["notification_id"] for firing in (await schedules.get(id))["firings"]}
-                assert len(ids) == len(waiting)
-                assert None not in ids
-        finally:
-            await schedules.clean_up()
+        await eventually(fired)
+        assert (await schedules.api.post(f"/v1/schedules/{id}/pause")).status == 200
+        waiting = (await schedules.get(id))["firings"]
+        assert {firing["notification_id"] for firing in waiting} == {None}
+        handle = temporal_client.get_schedule_handle(names.schedule_id(id))
+        count = (await handle.describe()).info.num_actions
+        async with schedule_worker(temporal_client, database_url):
+            assert len(await schedules.fired(id, count)) == count
+            ids = {firing["notification_id"] for firing in (await schedules.get(id))["firings"]}
+            assert len(ids) == len(waiting)
+            assert None not in ids
 
 
 async def test_a_firing_that_was_ended_by_hand_made_nothing(
-    database_url: str, temporal_server: TemporalServer, temporal_client: Client
+    database_url: str, temporal_client: Client
 ) -> None:
-    key, _ = await make_key(database_url, f"tenant-{uuid4()}")
-    async with running_api(database_url, temporal_server.address, key=key) as api:
-        schedules = Schedules(api, temporal_client)
-        try:
-            id = (await schedules.create())["id"]
-            await temporal_client.get_schedule_handle(names.schedule_id(id)).trigger()
+    async with own_schedules(database_url, temporal_client) as schedules:
+        id = (await schedules.create())["id"]
+        await temporal_client.get_schedule_handle(names.schedule_id(id)).trigger()
 
-            async def fired() -> str | None:
-                firings = (await schedules.get(id))["firings"]
-                return firings[0]["workflow"]["id"] if firings else None
+        async def fired() -> str | None:
+            firings = (await schedules.get(id))["firings"]
+            return firings[0]["workflow"]["id"] if firings else None
 
-            await temporal_client.get_workflow_handle(await eventually(fired)).terminate()
-            (firing,) = (await schedules.get(id))["firings"]
-            assert firing["notification_id"] is None
-        finally:
-            await schedules.clean_up()
+        await temporal_client.get_workflow_handle(await eventually(fired)).terminate()
+        (firing,) = (await schedules.get(id))["firings"]
+        assert firing["notification_id"] is None

@@ -31,7 +31,7 @@ async def test_one_that_cannot_be_closed_keeps_no_other_from_it() -> None:
         name: str
 
         async def send(self, message: OutgoingMessage) -> Acceptance:
-            raise NotImplementedError
+            raise AssertionError("nothing is to be sent")
 
         async def aclose(self) -> None:
             closed.append(self.name)

@@ -23,11 +23,12 @@ from tidings.errors import (
 from tidings.messages.delivery import SendRequest
 
 PDF = b"%PDF-"
+DIGEST = sha256(PDF).hexdigest()
 REFERENCE = {
     "filename": "invoice.pdf",
     "content_type": "application/pdf",
     "size": len(PDF),
-    "sha256": sha256(PDF).hexdigest(),
+    "sha256": DIGEST,
 }
 
 
@@ -37,7 +38,7 @@ async def with_attachment(
     """A notification with a file, whose content is there."""
     log = InMemoryDeliveryLog()
     notification = await persisted(log, attachments=[REFERENCE])
-    attachments.contents[notification.id] = {REFERENCE["sha256"]: PDF}  # type: ignore[dict-item]
+    attachments.contents[notification.id] = {DIGEST: PDF}
     request = request_for(notification).model_copy(update={"attachment_bytes": len(PDF)})
     return log, SendActivities(log, ProviderCalls(provider), files=Files(attachments, **given)), request
 

@@ -76,11 +76,12 @@ def watch(
 
 def _display(one: bool, as_json: bool, url: str, every: float) -> Display:
     from tidings.cli import watch_lines, watch_screen
+    from tidings.cli.screen import json_text
 
     if as_json:
-        return watch_lines.JsonLines(url)
+        return watch_lines.Lines(url, json_text)
     if not sys.stdout.isatty():
-        return watch_lines.Lines(url)
+        return watch_lines.Lines(url, watch_lines.for_people)
     return watch_screen.OneScreen(url, every) if one else watch_screen.NewestScreen(url, every)
 
 

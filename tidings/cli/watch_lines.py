@@ -1,19 +1,21 @@
 """A watch as lines, one for each change: for pipes and files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
-from tidings.cli.screen import json_text, printable, short_time
+from tidings.cli.screen import printable, short_time
 
 
-class _ByLine:
+class Lines:
     """Remembers what was seen, and writes what is new or has changed, oldest first."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, line: Callable[[dict[str, Any]], str]) -> None:
+        """`line`: what is written of an item."""
         self._url = url
+        self._line = line
         self._seen: dict[str, dict[str, Any]] = {}
         self._is_away = False
 
@@ -23,9 +25,8 @@ class _ByLine:
             self._is_away = False
             typer.echo(f"tidings: The API at {self._url} serves again.", err=True)
         for item in reversed(items):
-            before = self._seen.get(item["id"])
-            if item != before:
-                typer.echo(self.line(item, before))
+            if item != self._seen.get(item["id"]):
+                typer.echo(self._line(item))
         # What is no longer listed is not remembered: a watch may go on for weeks.
         self._seen = {item["id"]: item for item in items}
 
@@ -41,26 +42,11 @@ class _ByLine:
     def close(self) -> None:
         """Nothing is held."""
 
-    def line(self, item: dict[str, Any], before: dict[str, Any] | None) -> str:
-        """What is written of an item."""
-        raise NotImplementedError
 
-
-class JsonLines(_ByLine):
-    """The notification as the API gives it, on one line."""
-
-    def line(self, item: dict[str, Any], before: dict[str, Any] | None) -> str:
-        """The item."""
-        return json_text(item)
-
-
-class Lines(_ByLine):
-    """For people: when it changed, what it is, and what the latest attempt came to."""
-
-    def line(self, item: dict[str, Any], before: dict[str, Any] | None) -> str:
-        """The item's status, and why."""
-        parts = [f"{datetime.now(UTC):%H:%M:%S}", item["id"], f"{item['status']:9}", item["channel"]]
-        return "  ".join([*parts, said_of(item)]).rstrip()
+def for_people(item: dict[str, Any]) -> str:
+    """When it changed, what it is, and what the latest attempt came to."""
+    parts = [f"{datetime.now(UTC):%H:%M:%S}", item["id"], f"{item['status']:9}", item["channel"]]
+    return "  ".join([*parts, said_of(item)]).rstrip()
 
 
 def said_of(item: dict[str, Any]) -> str:
